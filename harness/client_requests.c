@@ -1,0 +1,172 @@
+/* The C face of the harness: what must not run as Python bytecode.
+ *
+ * call_counted() switches Callgrind's instrumentation on right around the calls, so that nothing of the harness's own
+ * Python is in a count. serve() is the fork server's loop: it makes no Python object between two forks, so that every
+ * worker is born from the same heap, whatever was counted before it.
+ *
+ * Compiled at the start of every session (half a second, no cache, nothing stale) against the valgrind headers that are
+ * installed; with -DWITHOUT_VALGRIND the requests do nothing and running_on_valgrind() is 0.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef WITHOUT_VALGRIND
+#define RUNNING_ON_VALGRIND 0
+#define CALLGRIND_START_INSTRUMENTATION ((void)0)
+#define CALLGRIND_STOP_INSTRUMENTATION ((void)0)
+#define CALLGRIND_DUMP_STATS_AT(label) ((void)(label))
+#else
+#include <valgrind/callgrind.h>
+#endif
+
+static PyObject *running_on_valgrind(PyObject *self, PyObject *unused)
+{
+    return PyLong_FromLong((long)RUNNING_ON_VALGRIND);
+}
+
+static PyObject *start_instrumentation(PyObject *self, PyObject *unused)
+{
+    CALLGRIND_START_INSTRUMENTATION;
+    Py_RETURN_NONE;
+}
+
+static PyObject *stop_instrumentation(PyObject *self, PyObject *unused)
+{
+    CALLGRIND_STOP_INSTRUMENTATION;
+    Py_RETURN_NONE;
+}
+
+/* dump(label): writes what was counted since the last dump into the next numbered file, and zeroes the counts. Only
+ * while instrumentation is off: with instrumented frames on the stack the totals come out wrong. */
+static PyObject *dump(PyObject *self, PyObject *label)
+{
+    const char *text = PyUnicode_AsUTF8(label);
+    if (text == NULL)
+        return NULL;
+    CALLGRIND_DUMP_STATS_AT(text);
+    Py_RETURN_NONE;
+}
+
+/* call_counted(work, calls): calls work() that many times with instrumentation on. The results are dropped inside the
+ * counted part, as a caller would drop them. */
+static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssize_t number)
+{
+    if (number != 2) {
+        PyErr_SetString(PyExc_TypeError, "call_counted takes a callable and a number of calls");
+        return NULL;
+    }
+    PyObject *work = arguments[0];
+    const long calls = PyLong_AsLong(arguments[1]);
+    if (calls == -1 && PyErr_Occurred())
+        return NULL;
+
+    int raised = 0;
+    CALLGRIND_START_INSTRUMENTATION;
+    for (long call = 0; call < calls; call++) {
+        PyObject *result = PyObject_CallNoArgs(work);
+        if (result == NULL) {
+            raised = 1;
+            break;
+        }
+        Py_DECREF(result);
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+    if (raised)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* The largest request the supervisor may send, in bytes; the buffer is static so that its address never moves. */
+enum { REQUEST_BYTES = 65536 };
+static char request[REQUEST_BYTES];
+
+static int answer(int control, int32_t value)
+{
+    ssize_t sent;
+    do
+        sent = send(control, &value, sizeof value, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof value;
+}
+
+static int32_t reap(const char *body, ssize_t bytes)
+{
+    int32_t pid;
+    int status;
+    if (bytes != (ssize_t)sizeof pid)
+        return -EINVAL;
+    memcpy(&pid, body, sizeof pid);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return status;
+}
+
+/* serve(control) -> bytes in a new worker, None in the server when the other end has closed.
+ *
+ * Every packet is one request. 'F' + text: fork; the worker returns text, the server answers its pid. 'W' + pid as a
+ * 32-bit integer: wait for that worker; the server answers its wait status. Answers are 32-bit integers; a negative one
+ * is -errno. A worker leads a process group of its own and dies with the server. */
+static PyObject *serve(PyObject *self, PyObject *number)
+{
+    const int control = (int)PyLong_AsLong(number);
+    if (control == -1 && PyErr_Occurred())
+        return NULL;
+    const pid_t server = getpid();
+
+    for (;;) {
+        const ssize_t bytes = recv(control, request, sizeof request, 0);
+        if (bytes < 0 && errno == EINTR)
+            continue;
+        if (bytes < 0)
+            return PyErr_SetFromErrno(PyExc_OSError);
+        if (bytes == 0)
+            Py_RETURN_NONE;
+
+        int32_t value = -EINVAL;
+        if (request[0] == 'W')
+            value = reap(request + 1, bytes - 1);
+        else if (request[0] == 'F') {
+            const pid_t worker = fork();
+            if (worker == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() != server)
+                    _exit(1);
+                setpgid(0, 0);
+                close(control);
+                PyOS_AfterFork_Child();
+                return PyBytes_FromStringAndSize(request + 1, bytes - 1);
+            }
+            value = worker < 0 ? -errno : (int32_t)worker;
+        }
+        if (!answer(control, value))
+            return PyErr_SetFromErrno(PyExc_OSError);
+    }
+}
+
+static PyMethodDef methods[] = {
+    {"running_on_valgrind", running_on_valgrind, METH_NOARGS, "How many valgrinds this process runs under."},
+    {"start_instrumentation", start_instrumentation, METH_NOARGS, "Start counting instructions."},
+    {"stop_instrumentation", stop_instrumentation, METH_NOARGS, "Stop counting instructions."},
+    {"dump", dump, METH_O, "dump(label): write the counts to the next file and zero them."},
+    {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
+     "call_counted(work, calls): count work() that many times."},
+    {"serve", serve, METH_O, "serve(control): fork a worker per request; see the comment in the source."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_client_requests", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__client_requests(void)
+{
+    return PyModule_Create(&definition);
+}

@@ -1,0 +1,23 @@
+"""What can go wrong, as a tree. Each error's text is a sentence: the fact, the value found, the cure."""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Anything the harness has to say; the command line prints it and exits 1."""
+
+
+class SuiteError(HarnessError):
+    """A workload or a request for one is not as it should be: an unknown name, parameter or class."""
+
+
+class StartError(HarnessError):
+    """Counting cannot begin: a tool is missing or the fork server did not come up."""
+
+
+class CaseSkipped(HarnessError):
+    """The workload's `setup` raised NotImplementedError; the text is its reason."""
+
+
+class CountError(HarnessError):
+    """The count of one case could not be taken; the text tells why and where the evidence lies."""

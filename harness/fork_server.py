@@ -1,0 +1,152 @@
+"""The supervisor's hold on one fork server: its command line, its sockets, its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import messages, processes, server
+from harness.environment import server_environment
+from harness.errors import HarnessError
+from harness.rules import Rules
+from harness.scratch import Scratch
+from harness.valgrind import Valgrind, explain
+
+_ANSWER_SECONDS = 120.0
+_REPORT_BYTES = 1 << 18
+_START = "from harness.server import main; main()"
+
+
+class ServerDied(HarnessError):
+    """The fork server ended by itself; the text says how."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What moves things in the server's memory without meaning anything: for median and noise measurements.
+
+    `padding` is the length of an environment variable that nobody reads, and the number of small objects made before
+    anything is imported; `import_first` are modules imported before the library under test.
+    """
+
+    padding: int = 0
+    import_first: tuple[str, ...] = ()
+
+
+class ForkServer:
+    """One server process. Its reports, and those of its workers, arrive on `reports`."""
+
+    def __init__(
+        self, number: int, scratch: Scratch, rules: Rules, rules_name: str, valgrind: Valgrind | None, layout: Layout
+    ) -> None:
+        self.ready: messages.Ready | None = None
+        self._scratch = scratch
+        self._control, control_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.reports, reports_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_ANSWER_SECONDS)
+        folder = scratch.root / f"server{number}"
+        folder.mkdir()
+        configuration = {
+            "site": str(scratch.site),
+            "out": str(scratch.out),
+            "rules": rules_name,
+            "counter": "callgrind" if valgrind else "opcodes",
+            "import_first": list(layout.import_first),
+            "padding": layout.padding,
+        }
+        (folder / server.CONFIGURATION).write_text(json.dumps(configuration))
+        environment = server_environment(scratch, rules)
+        if layout.padding:
+            environment["PADDING"] = "x" * layout.padding
+        prefix = valgrind.command(str(scratch.out), str(scratch.log)) if valgrind else []
+        inherited = {server.CONTROL: control_inside.fileno(), server.REPORTS: reports_inside.fileno()}
+        with open(folder / "output.txt", "wb") as output:
+            self.process = subprocess.Popen(
+                [*prefix, os.path.realpath(sys.executable), "-S", "-B", "-c", _START],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                close_fds=False,
+                preexec_fn=lambda: _place(inherited),
+                start_new_session=True,
+            )
+        control_inside.close()
+        reports_inside.close()
+        self._folder = folder
+
+    def receive(self) -> messages.Ready | messages.Report | None:
+        """The next report; None when server and workers are all gone."""
+        data = self.reports.recv(_REPORT_BYTES)
+        if not data:
+            return None
+        message: messages.Ready | messages.Report = messages.decode(data)
+        if isinstance(message, messages.Ready):
+            self.ready = message
+        return message
+
+    def fork(self, order: messages.Order) -> int:
+        """Start a worker and return its pid. Raises ServerDied."""
+        pid = self._request(b"F" + messages.encode(order))
+        if pid < 0:
+            raise ServerDied(f"the fork server could not fork a worker: {os.strerror(-pid)}")
+        return pid
+
+    def wait(self, pid: int) -> int | None:
+        """The wait status of a worker that has ended; None if the server is not there to tell."""
+        try:
+            return self._request(b"W" + struct.pack("=i", pid))
+        except ServerDied:
+            return None
+
+    def _request(self, packet: bytes) -> int:
+        try:
+            self._control.send(packet)
+            answer = self._control.recv(4)
+        except OSError as error:
+            raise ServerDied(f"the fork server does not answer ({error})") from None
+        if len(answer) != 4:
+            raise ServerDied(f"the fork server ended: {self.last_words()}")
+        return int(struct.unpack("=i", answer)[0])
+
+    def last_words(self) -> str:
+        """How the server ended, once it has, and what it or valgrind said last."""
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it closed its socket but still runs"
+        status = f"it was killed by signal {-code}" if code < 0 else f"it exited with status {code}"
+        log = self._scratch.log / str(self.process.pid)
+        reason = explain(log.read_text(errors="replace")) if log.exists() else None
+        output = (self._folder / "output.txt").read_text(errors="replace")[-2000:].strip()
+        return "; ".join(part for part in (status, reason, output) if part)
+
+    def end(self) -> None:
+        """Kill the server; its workers die with it."""
+        self.process.kill()
+        self.process.wait()
+        self._control.close()
+        self.reports.close()
+
+
+def _place(inherited: dict[int, int]) -> None:
+    """Before exec: put the inherited sockets where the server looks for them, close the rest, die with the parent."""
+    processes.die_with_parent()
+    spare = {target: os.dup2(source, 100 + target) for target, source in inherited.items()}
+    for target, source in spare.items():
+        os.dup2(source, target, inheritable=True)
+    os.closerange(max(inherited) + 1, 4096)
+
+
+def evidence(scratch: Scratch, worker: int, folder: Path) -> None:
+    """Gather what a worker that failed left elsewhere into its own folder."""
+    log = scratch.log / str(worker)
+    if log.exists():
+        log.rename(folder / "valgrind.log")

@@ -1,0 +1,128 @@
+"""The words between asker, supervisor, server and worker: frozen dataclasses, one JSON object each, no pickle.
+
+Asker and supervisor speak over a Unix stream socket, one Ask and one Reply a connection. Supervisor and worker speak
+over inherited packet sockets: an Order down, one Report up. A value that is absent is None, never 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A workload with one choice of parameters.
+
+    `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does.
+    """
+
+    module: str
+    workload: str
+    index: int
+    limit_seconds: float
+    layouts: int = 1
+
+    @property
+    def benchmark(self) -> tuple[str, str]:
+        return (self.module, self.workload)
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.workload}[{self.index}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+    """Asker to supervisor: count this case; `order` lists the whole suite's cases as asv will ask for them."""
+
+    case: Case
+    order: tuple[Case, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Supervisor to worker: count this case in this folder, which is empty and the worker's own."""
+
+    number: int
+    module: str
+    workload: str
+    index: int
+    folder: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """Server to supervisor, once: everything is imported. `versions` names what was found inside."""
+
+    versions: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """A count, in instructions, of `calls` calls together.
+
+    `total` is as the counter gave it, with `overhead` (an empty body, called as often) in it. `profile` is the
+    counter's own output file in the scratch folder, None for a counter that has none. `seconds` splits the worker's
+    wall time by phase. The supervisor adds `spread`, the instructions per call under each memory layout that was tried,
+    and `fingerprint`.
+    """
+
+    number: int
+    total: int
+    overhead: int
+    calls: int
+    profile: str | None
+    seconds: dict[str, float]
+    spread: tuple[float, ...] = ()
+    fingerprint: dict[str, str] | None = None
+
+    @property
+    def instructions_per_call(self) -> float:
+        net = self.total - self.overhead
+        return net // self.calls if net % self.calls == 0 else net / self.calls
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """The workload says it cannot run here."""
+
+    number: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """No count. `sentence` is for people; `details` is the worker's traceback or its last output; `folder` holds the
+    evidence until the connection closes."""
+
+    number: int
+    sentence: str
+    details: str = ""
+    folder: str | None = None
+
+
+Report = Counted | Skipped | Failed
+Message = Case | Ask | Order | Ready | Report
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Case, Ask, Order, Ready, Counted, Skipped, Failed)}
+
+
+def encode(message: Message) -> bytes:
+    """One line of JSON, with the message's kind."""
+    return json.dumps({"kind": type(message).__name__, **dataclasses.asdict(message)}).encode() + b"\n"
+
+
+def decode(data: bytes) -> Any:
+    """The message that `encode` wrote. Raises ValueError for anything else."""
+    try:
+        fields = json.loads(data)
+        kind = _KINDS[fields.pop("kind")]
+        if kind is Ask:
+            fields["case"] = Case(**fields["case"])
+            fields["order"] = tuple(Case(**case) for case in fields["order"])
+        if kind is Counted:
+            fields["spread"] = tuple(fields["spread"])
+        return kind(**fields)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"not a message of this harness: {data[:200]!r} ({error!r})") from None

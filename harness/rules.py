@@ -1,0 +1,68 @@
+"""What a suite's server and workers must know of the library under test; these rules know of none.
+
+A suite names its rules with `RULES = "torch"` in its package's `__init__.py`; without that it gets these. Outside
+valgrind only `environment`, `packages` are used, and nothing under test is imported there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from harness.counter import Counter
+from harness.errors import SuiteError
+
+Body = Callable[[], object]
+
+
+class Region:
+    """What is counted: here all of `work`. One object serves one counted run."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+
+    def count(self, work: Body, calls: int) -> None:
+        self.counter.call_counted(work, calls)
+
+    def count_nothing(self, calls: int) -> None:
+        """The same with an empty body: the overhead."""
+        self.counter.call_counted(_Nothing().work, calls)
+
+
+class _Nothing:
+    def work(self) -> None:
+        pass
+
+
+class Rules:
+    """For a library that needs nothing special."""
+
+    #: Names that `Workload.region` may have, and what each one counts.
+    regions: dict[str, type[Region]] = {"work": Region}
+
+    #: Distributions whose versions belong into the fingerprint.
+    packages: tuple[str, ...] = ()
+
+    def environment(self) -> dict[str, str]:
+        """Variables that the server's environment must have besides the harness's own."""
+        return {}
+
+    def preload(self) -> None:
+        """In the server, before the first fork: import what every worker needs."""
+
+    def enter_worker(self, folder: str) -> None:
+        """In a worker, before the workload's module is imported. `folder` is empty and the worker's own."""
+
+    def versions(self) -> dict[str, str]:
+        """In the server, after `preload`: what else tells two builds apart."""
+        return {}
+
+
+def load(name: str) -> Rules:
+    """The rules that a suite asks for by name."""
+    if name == "plain":
+        return Rules()
+    if name == "torch":
+        rules: Rules = importlib.import_module("harness.torch_rules").TorchRules()
+        return rules
+    raise SuiteError(f'the suite\'s RULES is {name!r}; known are "plain" and "torch"')

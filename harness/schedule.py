@@ -1,0 +1,84 @@
+"""Which case to count next: what was asked for first, then, on idle cores, what will be asked for soon. Pure.
+
+Running ahead stays within the benchmark that was asked for last, because the caller may have selected only that one.
+Once the caller has gone on from one benchmark to the very next of the suite, it is taken to want the whole suite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from harness.messages import Case, Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One worker's life: a case in one memory layout."""
+
+    case: Case
+    layout: int
+
+
+class Schedule:
+    """The state of every case that was asked for or run ahead."""
+
+    def __init__(self, whole_suite: bool = False) -> None:
+        self._whole_suite = whole_suite
+        self._order: tuple[Case, ...] = ()
+        self._asked: list[Case] = []
+        self._last_asked: Case | None = None
+        self._started: dict[Case, set[int]] = {}
+        self._reports: dict[Case, dict[int, Report]] = {}
+
+    def ask(self, case: Case, order: tuple[Case, ...]) -> None:
+        """Somebody waits for `case`; `order` is the suite, as it is going to be asked for."""
+        self._order = order or self._order
+        if self._last_asked is not None and self._next_benchmark(self._last_asked) == case.benchmark:
+            self._whole_suite = True
+        self._last_asked = case
+        self._asked.append(case)
+
+    def forget(self, case: Case) -> None:
+        """Nobody waits for `case` any more, and what is known of it is used up."""
+        if case in self._asked:
+            self._asked.remove(case)
+        self._started.pop(case, None)
+        self._reports.pop(case, None)
+
+    def next(self) -> Job | None:
+        """The job to start now, which is then taken as started; None if there is nothing worth starting."""
+        for case in [*self._asked, *self._ahead()]:
+            started = self._started.setdefault(case, set())
+            for layout in range(case.layouts):
+                if layout not in started:
+                    started.add(layout)
+                    return Job(case, layout)
+        return None
+
+    def put_back(self, job: Job) -> None:
+        """The job could not be started yet; `next` may offer it again."""
+        self._started.get(job.case, set()).discard(job.layout)
+
+    def finish(self, job: Job, report: Report) -> None:
+        if job.case in self._started:
+            self._reports.setdefault(job.case, {})[job.layout] = report
+
+    def reports(self, case: Case) -> list[Report] | None:
+        """The reports of all layouts of `case` by layout, None while one is missing."""
+        reports = self._reports.get(case, {})
+        return [reports[layout] for layout in range(case.layouts)] if len(reports) == case.layouts else None
+
+    def asked(self) -> list[Case]:
+        return list(self._asked)
+
+    def _ahead(self) -> list[Case]:
+        if self._last_asked not in self._order:
+            return []
+        later = self._order[self._order.index(self._last_asked) + 1 :]
+        return [case for case in later if self._whole_suite or case.benchmark == self._last_asked.benchmark]
+
+    def _next_benchmark(self, case: Case) -> tuple[str, str] | None:
+        benchmarks = list(dict.fromkeys(other.benchmark for other in self._order))
+        if case.benchmark not in benchmarks or case.benchmark == benchmarks[-1]:
+            return None
+        return benchmarks[benchmarks.index(case.benchmark) + 1]

@@ -1,0 +1,147 @@
+"""The scratch folder: a small world of fixed names, the same for every run.
+
+Where things lie in memory depends on how long the paths are that a process meets: the file name in every code object,
+the environment, the command line. So the server sees nothing by its real name. Its site-packages are a folder of links
+to the environment's, its harness and suite are copies (without bytecode, so that the first run is like the second), and
+all of it lies under a name of fixed length. A suite checked out elsewhere, or in an environment elsewhere, gets the same
+counts. Only the interpreter's own library keeps its path.
+
+    <temporary folder>/harness-XXXXXXXX/
+        site/       links to every entry of the environment's site-packages; copies of harness and suite; the extension
+        home/       an empty HOME
+        out/, log/  what callgrind and valgrind write, by pid
+        work/00001  one empty folder a worker, made before it is born
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import site
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import StartError, SuiteError
+
+_PREFIX = "harness-"
+_OURS = ("harness", "_client_requests")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".asv")
+
+
+class Scratch:
+    """One scratch folder. Its lock file is held by the process that made it, so that leftovers can be told."""
+
+    def __init__(self, root: Path, lock: int) -> None:
+        self.root = root
+        self._lock = lock
+        self.site = root / "site"
+        self.home = root / "home"
+        self.out = root / "out"
+        self.log = root / "log"
+        self.work = root / "work"
+
+    @classmethod
+    @contextlib.contextmanager
+    def make(cls) -> Iterator[Scratch]:
+        """A new scratch folder, removed at the end. Leftovers of runs that were killed are removed first."""
+        _sweep()
+        try:
+            root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError as error:
+            raise StartError(
+                f"no scratch folder can be made in {tempfile.gettempdir()} ({error.strerror}): "
+                "make room there, or set TMPDIR to a folder that can be written"
+            ) from None
+        try:
+            lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            scratch = cls(root, lock)
+            for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work):
+                folder.mkdir()
+            yield scratch
+        except OSError as error:
+            raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+    def furnish(self, suite: Path, with_valgrind: bool) -> None:
+        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension."""
+        if not suite.exists():
+            raise SuiteError(f"the suite {suite} does not exist")
+        for source in (suite, Path(__file__).parent):
+            target = self.site / source.name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=_NOT_COPIED)
+            else:
+                shutil.copyfile(source, target)
+        for folder in _site_packages():
+            for entry in sorted(folder.iterdir()):
+                link = self.site / entry.name
+                if not link.exists() and not link.is_symlink() and not _installs_us(entry):
+                    link.symlink_to(entry)
+        self._compile(with_valgrind)
+
+    def _compile(self, with_valgrind: bool) -> None:
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if compiler is None:
+            raise StartError("no C compiler (`gcc` or `cc`) on PATH: install one (Debian, Ubuntu: apt-get install gcc)")
+        headers = sysconfig.get_path("include")
+        if not os.path.exists(os.path.join(headers, "Python.h")):
+            raise StartError(
+                f"no Python.h in {headers}: install the interpreter's headers "
+                "(Debian, Ubuntu: apt-get install python3-dev)"
+            )
+        command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
+        command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
+        command += [str(Path(__file__).with_name("client_requests.c")), "-o", str(self.site / "_client_requests.so")]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if "valgrind/callgrind.h" in result.stderr:
+            raise StartError(
+                "valgrind's header valgrind/callgrind.h is not installed: "
+                "install valgrind's development files (Debian's package valgrind has them)"
+            )
+        if result.returncode != 0:
+            raise StartError(f"{compiler} could not compile the harness's extension:\n{result.stderr}")
+
+    def worker_folder(self, number: int) -> Path:
+        """A new empty folder for worker `number`; every name is equally long."""
+        folder = self.work / f"{number:06}"
+        folder.mkdir()
+        return folder
+
+
+def _site_packages() -> list[Path]:
+    """The folders that packages are imported from here, first one first; each exists."""
+    names = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        names.append(site.getusersitepackages())
+    return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]
+
+
+def _installs_us(entry: Path) -> bool:
+    """Whether this is how the harness itself was installed: an editable install names the working tree's path."""
+    return entry.name in _OURS or "torch_instruction_suite" in entry.name or entry.name == "__pycache__"
+
+
+def _sweep() -> None:
+    """Remove scratch folders of ours whose maker is gone."""
+    for root in Path(tempfile.gettempdir()).glob(f"{_PREFIX}????????"):
+        try:
+            if root.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(root / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+        finally:
+            os.close(lock)

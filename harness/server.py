@@ -1,0 +1,65 @@
+"""Inside valgrind: import once, stay pristine, fork a worker per request.
+
+Started with `main` in a folder of the scratch folder, with two packet sockets: CONTROL brings requests to
+`serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
+supervisor closes its end of CONTROL.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import platform
+import site
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from harness import counter, messages, rules, worker
+from harness.errors import HarnessError
+
+CONTROL = 3
+REPORTS = 4
+#: Written by the supervisor into the scratch folder before the server starts.
+CONFIGURATION = "server.json"
+
+
+def main() -> None:
+    reports = socket.socket(fileno=REPORTS)
+    try:
+        with open(CONFIGURATION) as file:
+            configuration = json.load(file)
+        site.addsitedir(configuration["site"])
+        client_requests = importlib.import_module("_client_requests")
+        if configuration["counter"] == "callgrind":
+            tool: counter.Counter = counter.CallgrindCounter(client_requests, configuration["out"])
+        else:
+            tool = counter.OpcodeCounter()
+        for module in configuration["import_first"]:
+            importlib.import_module(module)
+        suite_rules = rules.load(configuration["rules"])
+        suite_rules.preload()
+        versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
+    except HarnessError as error:
+        give_up(reports, str(error), "")
+    except BaseException as error:
+        give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
+
+    reports.send(messages.encode(messages.Ready(versions)))
+    # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    request = client_requests.serve(CONTROL)
+    if request is not None:
+        gc.enable()
+        worker.live(request, reports, tool, suite_rules)
+
+
+def give_up(reports: socket.socket, sentence: str, details: str) -> NoReturn:
+    reports.send(messages.encode(messages.Failed(0, sentence, details[-worker.DETAILS_CHARACTERS :])))
+    sys.stdout.flush()
+    os._exit(1)

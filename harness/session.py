@@ -1,0 +1,106 @@
+"""Outside valgrind: start a supervisor for a folder, ask it for a case, stop it.
+
+asv's `setup_cache` starts one and leaves it; every benchmark process then asks. `harness.count` does all three.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness import messages
+from harness.errors import CountError, HarnessError, StartError
+from harness.supervisor import LOG, SOCKET, Configuration
+
+_START_SECONDS = 1000.0
+
+
+def start(configuration: Configuration) -> subprocess.Popen[bytes]:
+    """Start a supervisor and its fork server, and wait until cases can be asked for. Raises StartError."""
+    with open(os.path.join(configuration.directory, LOG), "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from harness.supervisor import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(dataclasses.asdict(configuration)).encode())
+        process.stdin.close()
+        if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
+            raise StartError(f"the supervisor said nothing for {_START_SECONDS:.0f} s")
+        answer = process.stdout.read().decode().strip()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if answer != "ready":
+        process.wait()
+        raise StartError(answer or f"the supervisor died while starting:\n{_log(Path(configuration.directory))}")
+    return process
+
+
+def running_in(directory: Path) -> bool:
+    """Whether a supervisor was started in `directory`."""
+    return (directory / SOCKET).exists()
+
+
+@contextlib.contextmanager
+def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
+    """The answer to `ask`; the files that it names last until the end of the block. Raises CountError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with connection:
+        # Through /proc, because a socket's path may have 107 bytes only and asv's cache folder may lie deep.
+        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            connection.connect(f"/proc/self/fd/{folder}/{SOCKET}")
+        except OSError as error:
+            raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
+        finally:
+            os.close(folder)
+        connection.sendall(messages.encode(ask))
+        with connection.makefile("rb") as lines:
+            answer = lines.readline()
+        if not answer:
+            raise CountError(f"the supervisor ended before it had counted {ask.case}\n{_log(directory)}")
+        yield messages.decode(answer)
+
+
+@contextlib.contextmanager
+def session(configuration: Configuration) -> Iterator[Path]:
+    """A supervisor of one's own, in a folder of its own, for the length of the block.
+
+    `configuration.directory` and `owner` are filled in here.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="harness-session-"))
+    process = None
+    try:
+        process = start(dataclasses.replace(configuration, directory=str(directory), owner=os.getpid()))
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
+
+
+def _log(directory: Path) -> str:
+    try:
+        return (directory / LOG).read_text(errors="replace")[-4000:].strip()
+    except OSError:
+        return ""
+
+
+__all__ = ["Configuration", "HarnessError", "asking", "running_in", "session", "start"]

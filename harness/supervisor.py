@@ -1,0 +1,375 @@
+"""The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
+
+Started by session.start as a process of its own, in a session of its own, with its configuration as JSON on
+standard input; it answers one line on standard output: `ready`, or the sentence why not. It lives in a folder (asv's
+cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone, or nothing was
+asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import selectors
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import environment, messages, processes, rules
+from harness import valgrind as valgrind_tool
+from harness.errors import HarnessError, StartError
+from harness.fork_server import ForkServer, Layout, ServerDied, evidence
+from harness.schedule import Job, Schedule
+from harness.scratch import Scratch
+
+SOCKET = "harness.socket"
+LOG = "harness.log"
+_TICK_SECONDS = 0.25
+_SILENCE_SECONDS = 3600.0
+_START_SECONDS = 900.0
+_PADDING_STEP = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """What a supervisor is told at its start.
+
+    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is "callgrind" or "opcodes".
+    `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
+    case. `padding` and `import_first` make a memory layout (see Layout), for noise measurements.
+    """
+
+    directory: str
+    owner: int
+    suite: str
+    rules: str
+    counter: str = "callgrind"
+    ahead: str = "benchmark"
+    cores: int = 1
+    progress: str | None = None
+    padding: int = 0
+    import_first: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass
+class _Running:
+    job: Job
+    server: ForkServer
+    number: int
+    pid: int
+    pidfd: int
+    folder: Path
+    deadline: float
+    began: float
+    report: messages.Report | None = None
+    timed_out: bool = False
+
+
+class Supervisor:
+    def __init__(self, configuration: Configuration, scratch: Scratch, listener: socket.socket) -> None:
+        self._configuration = configuration
+        self._scratch = scratch
+        self._rules = rules.load(configuration.rules)
+        self._valgrind = valgrind_tool.find() if configuration.counter == "callgrind" else None
+        self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
+        self._servers: dict[int, ForkServer] = {}
+        self._failed_starts: dict[int, str] = {}
+        self._servers_made = 0
+        self._running: dict[int, _Running] = {}
+        self._waiting: dict[messages.Case, socket.socket] = {}
+        self._used: dict[socket.socket, list[Path]] = {}
+        self._leftovers: dict[messages.Case, list[Path]] = {}
+        self._workers_made = 0
+        self._last_heard = time.monotonic()
+        self._owner = os.pidfd_open(configuration.owner)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+
+    # Starting
+
+    def start(self) -> None:
+        """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
+        self._scratch.furnish(Path(self._configuration.suite), with_valgrind=self._valgrind is not None)
+        server = self._start_server(0)
+        deadline = time.monotonic() + _START_SECONDS
+        while server.ready is None and 0 not in self._failed_starts:
+            if time.monotonic() > deadline:
+                raise StartError(f"the fork server was not ready after {_START_SECONDS:.0f} s")
+            if self._abandoned():
+                raise StartError("whoever started the fork server is gone")
+            self._handle_events()
+        if 0 in self._failed_starts:
+            raise StartError(self._failed_starts[0])
+
+    def _start_server(self, layout: int) -> ForkServer:
+        configuration = self._configuration
+        server = ForkServer(
+            self._servers_made,
+            self._scratch,
+            self._rules,
+            configuration.rules,
+            self._valgrind,
+            Layout(configuration.padding + layout * _PADDING_STEP, configuration.import_first),
+        )
+        self._servers_made += 1
+        self._servers[layout] = server
+        self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(layout, server))
+        return server
+
+    # The loop
+
+    def run(self) -> None:
+        """Serve until nobody needs it any more."""
+        while not self._abandoned() and time.monotonic() < self._last_heard + _SILENCE_SECONDS:
+            self._start_jobs()
+            self._handle_events()
+            self._end_overdue()
+
+    def _handle_events(self) -> None:
+        for key, _ in self._selector.select(_TICK_SECONDS):
+            key.data()
+
+    def _abandoned(self) -> bool:
+        owner_gone = bool(select.select([self._owner], [], [], 0)[0])
+        return owner_gone or not os.path.exists(os.path.join(self._configuration.directory, SOCKET))
+
+    def _end_overdue(self) -> None:
+        for running in self._running.values():
+            if time.monotonic() > running.deadline and not running.timed_out:
+                running.timed_out = True
+                _kill_group(running.pid)
+
+    # Askers
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.settimeout(10)
+        peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        try:
+            if peer[1] != os.getuid():
+                raise ValueError("asked by another user")
+            with connection.makefile("rb") as lines:
+                ask: messages.Ask = messages.decode(lines.readline())
+        except (OSError, ValueError) as error:
+            print(f"an asker was turned away: {error}", file=sys.stderr, flush=True)
+            connection.close()
+            return
+        self._last_heard = time.monotonic()
+        order = ask.order if self._configuration.ahead != "nothing" else ()
+        self._schedule.ask(ask.case, order)
+        self._waiting[ask.case] = connection
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
+        self._answer(ask.case)
+
+    def _answer(self, case: messages.Case) -> None:
+        """Send the asker of `case` its answer if it is there."""
+        reports = self._schedule.reports(case)
+        connection = self._waiting.get(case)
+        if reports is None or connection is None:
+            return
+        del self._waiting[case]
+        self._schedule.forget(case)
+        self._used[connection] = self._leftovers.pop(case, [])
+        with contextlib.suppress(OSError):
+            connection.sendall(messages.encode(self._with_fingerprint(_combined(reports))))
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        """The asker has read its answer, or has gone without it."""
+        self._selector.unregister(connection)
+        connection.close()
+        for path in self._used.pop(connection, []):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for case in [case for case, waiting in self._waiting.items() if waiting is connection]:
+            del self._waiting[case]
+            self._schedule.forget(case)
+            for running in self._running.values():
+                if running.job.case == case:
+                    _kill_group(running.pid)
+
+    def _with_fingerprint(self, report: messages.Report) -> messages.Report:
+        if not isinstance(report, messages.Counted):
+            return report
+        facts = dict(self._servers[0].ready.versions) if 0 in self._servers and self._servers[0].ready else {}
+        if self._valgrind is not None:
+            facts["valgrind"] = self._valgrind.version
+            facts["address randomisation"] = "on" if self._valgrind.randomised else "off"
+        found = environment.fingerprint(self._rules, self._configuration.counter, facts)
+        return dataclasses.replace(report, fingerprint=found)
+
+    # Workers
+
+    def _start_jobs(self) -> None:
+        starting = sum(1 for server in self._servers.values() if server.ready is None)
+        while len(self._running) + starting < self._configuration.cores:
+            job = self._schedule.next()
+            if job is None:
+                return
+            server = self._servers.get(job.layout)
+            if job.layout in self._failed_starts:
+                self._finish(job, messages.Failed(0, self._failed_starts.pop(job.layout)))
+            elif server is None:
+                self._schedule.put_back(job)
+                self._start_server(job.layout)
+                starting += 1
+            elif server.ready is None:
+                self._schedule.put_back(job)
+                return
+            else:
+                self._fork(job, server)
+
+    def _fork(self, job: Job, server: ForkServer) -> None:
+        self._workers_made += 1
+        number = self._workers_made
+        case = job.case
+        try:
+            folder = self._scratch.worker_folder(number)
+            pid = server.fork(messages.Order(number, case.module, case.workload, case.index, str(folder)))
+            pidfd = os.pidfd_open(pid)
+        except (ServerDied, OSError) as error:
+            self._finish(job, messages.Failed(number, f"no worker could be started: {error}"))
+            return
+        now = time.monotonic()
+        running = _Running(job, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
+        self._running[number] = running
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
+
+    def _receive(self, layout: int, server: ForkServer) -> None:
+        report = server.receive()
+        if report is None:
+            self._bury(layout, server)
+        elif isinstance(report, messages.Ready):
+            pass
+        elif report.number == 0 and isinstance(report, messages.Failed):
+            self._failed_starts[layout] = f"{report.sentence}\n{report.details}".strip()
+        elif report.number in self._running:
+            self._running[report.number].report = report
+
+    def _bury(self, layout: int, server: ForkServer) -> None:
+        """A server is gone, with its workers; the next job for its layout starts another."""
+        self._selector.unregister(server.reports)
+        if server.ready is None and layout not in self._failed_starts:
+            self._failed_starts[layout] = f"the fork server did not start: {server.last_words()}"
+        del self._servers[layout]
+        server.end()
+
+    def _ended(self, running: _Running) -> None:
+        """A worker has ended, with or without a report."""
+        while running.report is None and select.select([running.server.reports], [], [], 0)[0]:
+            self._receive(running.job.layout, running.server)
+            if running.server not in self._servers.values():
+                break
+        self._selector.unregister(running.pidfd)
+        os.close(running.pidfd)
+        del self._running[running.number]
+        _kill_group(running.pid)  # what the worker started and left behind
+        status = running.server.wait(running.pid)
+        evidence(self._scratch, running.pid, running.folder)
+        self._leftovers.setdefault(running.job.case, []).extend(
+            [running.folder, *self._scratch.out.glob(f"{running.pid}*")]
+        )
+        self._finish(running.job, running.report or self._explain(running, status))
+        self._note_progress(running)
+
+    def _explain(self, running: _Running, status: int | None) -> messages.Failed:
+        log_path, output_path = running.folder / "valgrind.log", running.folder / "output.txt"
+        log = log_path.read_text(errors="replace") if log_path.exists() else ""
+        output = output_path.read_text(errors="replace") if output_path.exists() else ""
+        if running.timed_out:
+            sentence = (
+                f"the case was still running after {running.job.case.limit_seconds:.0f} s and was ended; "
+                "a larger `limit_seconds` in the workload gives it longer"
+            )
+        elif status is None:
+            sentence = f"the fork server died while this case was counted: {running.server.last_words()}"
+        else:
+            sentence = f"the worker {processes.how_it_ended(status)} without a report"
+            reason = valgrind_tool.explain(log)
+            if reason:
+                sentence += f": {reason}"
+            elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+                sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
+        return messages.Failed(running.number, sentence, (output + log)[-4000:], str(running.folder))
+
+    def _finish(self, job: Job, report: messages.Report) -> None:
+        self._schedule.finish(job, report)
+        self._answer(job.case)
+
+    def _note_progress(self, running: _Running) -> None:
+        path, report = self._configuration.progress, running.report
+        if path is None:
+            return
+        if isinstance(report, messages.Counted):
+            outcome = f"{report.instructions_per_call:>18,.0f} instructions"
+        else:
+            outcome = "skipped" if isinstance(report, messages.Skipped) else "failed"
+        seconds = time.monotonic() - running.began
+        with contextlib.suppress(OSError), open(path, "a") as file:
+            file.write(f"    {running.job.case}  {outcome}  {seconds:.0f} s\n")
+
+    def end(self) -> None:
+        for server in self._servers.values():
+            server.end()
+        processes.kill_descendants()
+
+
+def _combined(reports: list[messages.Report]) -> messages.Report:
+    """One answer from the reports of all layouts: the median count, or the first that is not a count."""
+    counted = [report for report in reports if isinstance(report, messages.Counted)]
+    if len(counted) < len(reports):
+        return next(report for report in reports if not isinstance(report, messages.Counted))
+    spread = tuple(report.instructions_per_call for report in counted)
+    middle = statistics.median_low(spread)
+    return dataclasses.replace(counted[spread.index(middle)], spread=spread)
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _listen(directory: str) -> socket.socket:
+    """A socket in `directory` that only this user can open. Bound by its short name: a path to it may be too long."""
+    os.chdir(directory)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(SOCKET)
+    finally:
+        os.umask(mask)
+    listener.listen()
+    return listener
+
+
+def main() -> None:
+    fields: dict[str, Any] = json.load(sys.stdin)
+    configuration = Configuration(**{**fields, "import_first": tuple(fields["import_first"])})
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    processes.adopt_orphans()
+    supervisor = None
+    try:
+        listener = _listen(configuration.directory)
+        with Scratch.make() as scratch:
+            try:
+                supervisor = Supervisor(configuration, scratch, listener)
+                supervisor.start()
+                print("ready", flush=True)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
+                supervisor.run()
+            finally:
+                if supervisor is not None:
+                    supervisor.end()
+    except (HarnessError, OSError) as error:
+        print(str(error), flush=True)
+        sys.exit(1)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(SOCKET)

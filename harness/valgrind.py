@@ -1,0 +1,87 @@
+"""Find valgrind and its companions, build the server's command line, read valgrind's log into a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import shutil
+import subprocess
+import sys
+
+from harness.errors import StartError
+
+_INSTALL = "install it with your system's package manager (Debian, Ubuntu: apt-get install valgrind)"
+_SIGNAL = re.compile(r"Process terminating with default action of signal \d+ \((SIG\w+)\)")
+_BYTES = re.compile(r"unhandled instruction bytes: ((?:0x[0-9A-Fa-f]+ ?)+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Valgrind:
+    """A valgrind that was found and answers. `launcher` comes before it on a command line."""
+
+    path: str
+    version: str
+    launcher: tuple[str, ...]
+
+    @property
+    def randomised(self) -> bool:
+        """Whether addresses stay randomised because nothing here may switch that off."""
+        return not self.launcher
+
+    def command(self, out_folder: str, log_folder: str) -> list[str]:
+        """Everything before the interpreter. Each process of the server writes files of its own, named by its pid."""
+        return [
+            *self.launcher,
+            self.path,
+            "--tool=callgrind",
+            "--instr-atstart=no",
+            f"--callgrind-out-file={out_folder}/%p",
+            f"--log-file={log_folder}/%p",
+            "--vgdb=no",  # no debugger's pipes in the temporary folder
+        ]
+
+
+@functools.cache
+def find() -> Valgrind:
+    """The valgrind on PATH. Raises StartError if there is none that runs."""
+    if not sys.platform.startswith("linux"):
+        raise StartError(f"counting needs Linux, this is {sys.platform!r}: run the suite in a Linux VM or container")
+    path = shutil.which("valgrind")
+    if path is None:
+        raise StartError(f"no `valgrind` on PATH: {_INSTALL}")
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"{path} does not run ({error}): {_INSTALL}") from None
+    match = re.fullmatch(r"valgrind-(\S+)\s*", answer.stdout)
+    if answer.returncode != 0 or match is None:
+        raise StartError(f"`{path} --version` answered {answer.stdout + answer.stderr!r}: {_INSTALL}")
+    return Valgrind(path, match[1], _launcher())
+
+
+def _launcher() -> tuple[str, ...]:
+    """setarch, which switches address randomisation off for what it starts; nothing where that is forbidden."""
+    setarch = shutil.which("setarch")
+    if setarch is None:
+        return ()
+    allowed = subprocess.run([setarch, "-R", "true"], capture_output=True).returncode == 0
+    return (setarch, "-R") if allowed else ()
+
+
+def explain(log: str) -> str | None:
+    """What valgrind's log says about a process's end, as a sentence with a cure; None if it says nothing of use."""
+    if "out of memory" in log.lower():
+        return "valgrind ran out of memory: free some, or count fewer cases at a time"
+    died = _SIGNAL.search(log)
+    instruction = _BYTES.search(log)
+    if instruction is not None and (died is None or died[1] == "SIGILL"):
+        opcode = instruction[1].split()
+        name = "an AVX-512 instruction" if opcode[0].lower() == "0x62" else "an instruction"
+        return (
+            f"the process met {name} that valgrind does not know (bytes {' '.join(opcode)}): compile that code for a "
+            "processor that valgrind knows, e.g. -march=x86-64-v3, or use a newer valgrind"
+        )
+    if died is not None:
+        return f"the process died of {died[1]}"
+    return None

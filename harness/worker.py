@@ -1,0 +1,123 @@
+"""The life of a worker.
+
+1. Born by fork from the pristine server, it is handed an Order and an empty folder. It moves there, with its standard
+   streams and everything that writes caches, so that no worker sees another's traces.
+2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
+3. `setup(*params)`, then the warm-up calls, each after `prepare`. Under valgrind, but not counted.
+4. `prepare` once more, collect garbage, switch the collector off.
+5. Count `calls` calls of `work`, or the region inside them; read the count.
+6. Count an empty body as often: the overhead.
+7. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
+   the supervisor's to explain.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import itertools
+import os
+import random
+import socket
+import sys
+import time
+import traceback
+from typing import Any, NoReturn
+
+from harness import messages
+from harness.counter import Counter
+from harness.errors import CountError
+from harness.rules import Rules
+
+#: A packet must hold a report; a longer traceback loses its beginning.
+DETAILS_CHARACTERS = 20_000
+
+
+def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules) -> NoReturn:
+    """Do what `request`, an encoded Order, asks; report; never return."""
+    order: messages.Order = messages.decode(request)
+    status = 1
+    try:
+        _move_into(order.folder)
+        report = _count(order, counter, rules)
+        status = 0
+    except BaseException as error:
+        report = _failed(order, error)
+    try:
+        reports.send(messages.encode(report))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _move_into(folder: str) -> None:
+    os.chdir(folder)
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.environ["TMPDIR"] = folder
+    random.seed(0)
+
+
+def _count(order: messages.Order, counter: Counter, rules: Rules) -> messages.Report:
+    seconds: dict[str, float] = {}
+    phase_began = time.monotonic()
+
+    def phase_ends(name: str) -> None:
+        nonlocal phase_began
+        now = time.monotonic()
+        seconds[name] = round(now - phase_began, 3)
+        phase_began = now
+
+    rules.enter_worker(order.folder)
+    workload, params = _find(order)
+    try:
+        workload.setup(*params)
+    except NotImplementedError as reason:
+        return messages.Skipped(order.number, str(reason) or "setup raised NotImplementedError")
+    phase_ends("setup")
+
+    for _ in range(workload.warm_ups):
+        workload.prepare()
+        workload.work()
+    phase_ends("warm-up")
+
+    try:
+        region = rules.regions[workload.region](counter)
+    except KeyError:
+        known = ", ".join(sorted(rules.regions))
+        raise CountError(f"the workload's region is {workload.region!r}; these rules know {known}") from None
+    workload.prepare()
+    gc.collect()
+    gc.disable()
+    region.count(workload.work, workload.calls)
+    total, profile = counter.read("work")
+    phase_ends("count")
+
+    region.count_nothing(workload.calls)
+    overhead, _ = counter.read("overhead")
+    phase_ends("overhead")
+
+    if total < overhead:
+        raise CountError(f"the count is {total:,}, less than the overhead of {overhead:,}: counting went wrong")
+    return messages.Counted(order.number, total, overhead, workload.calls, profile, seconds)
+
+
+def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:
+    workload = getattr(importlib.import_module(order.module), order.workload)()
+    params = list(itertools.product(*workload.parameters()))[order.index]
+    return workload, params
+
+
+def _failed(order: messages.Order, error: BaseException) -> messages.Failed:
+    if isinstance(error, CountError):
+        return messages.Failed(order.number, str(error), folder=order.folder)
+    if isinstance(error, SystemExit):
+        sentence = f"the workload called for the exit of the worker (SystemExit {error.code!r})"
+    elif isinstance(error, MemoryError):
+        sentence = "the worker ran out of memory"
+    else:
+        sentence = f"the workload raised {type(error).__name__}: {error}"
+    return messages.Failed(order.number, sentence, traceback.format_exc()[-DETAILS_CHARACTERS:], order.folder)

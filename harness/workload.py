@@ -1,0 +1,225 @@
+"""Workload: the abstract asv class. A subclass says what to set up and what to call; this class gets it counted."""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import kept, messages, session, source
+from harness.errors import CaseSkipped, CountError, SuiteError
+from harness.supervisor import Configuration
+
+
+class _Version:
+    """The benchmark's version, read from the source when asv asks for it and not when the class is made."""
+
+    def __get__(self, workload: Workload | None, owner: type[Workload]) -> str:
+        return source.version(owner)
+
+
+class _TrackInstructions:
+    """What asv finds as `track_instructions`.
+
+    On an instance it is a function of that workload's own, because asv shows the function's `pretty_source` on the
+    benchmark's page and all workloads inherit this attribute.
+    """
+
+    def __get__(self, workload: Workload | None, owner: type[Workload]) -> Callable[..., float]:
+        def track_instructions(*params: object) -> float:
+            if workload is None:
+                raise TypeError("track_instructions is called on an instance of the workload")
+            return workload.instructions(*params)
+
+        if workload is not None:
+            track_instructions.pretty_source = source.text(owner)  # type: ignore[attr-defined]
+        return track_instructions
+
+
+class Workload(abc.ABC):
+    """One benchmark: asv lists it as `<module>.<class>.track_instructions`, in instructions per call.
+
+    asv calls `track_instructions`; `setup`, `prepare` and `work` run in a worker under valgrind, never in asv's process.
+    """
+
+    # asv's own attributes
+    params: Sequence[Any] = ()
+    param_names: Sequence[str] = ()
+    unit = "instructions"
+    version = _Version()
+    track_instructions = _TrackInstructions()
+
+    #: What is counted: "work", or a region that the suite's rules know ("compile" for torch).
+    region = "work"
+    #: How many calls one count holds. One call right after a collection of garbage costs more than the average of many.
+    calls = 1
+    #: Calls before counting, thrown away: they import, fill caches, register.
+    warm_ups = 1
+    #: Seconds of wall time that a case may take under valgrind before it is ended.
+    limit_seconds = 1500.0
+    #: Memory layouts of the server that the median is taken of.
+    layouts = 1
+
+    def setup(self, *params: Any) -> None:
+        """Build the inputs once. NotImplementedError skips the case; its text is the reason."""
+
+    def prepare(self) -> None:
+        """Reset before each counted run; not counted."""
+
+    @abc.abstractmethod
+    def work(self) -> object:
+        """The counted body."""
+
+    # What asv needs
+
+    @property
+    def timeout(self) -> float:
+        """asv's limit, in seconds: twice ours and some, since a case may wait for those run ahead of it."""
+        return 60 + (1 + self.layouts) * self.limit_seconds
+
+    def __dir__(self) -> list[str]:
+        """Without `setup`: asv would find it and run it natively, for nothing."""
+        return [name for name in super().__dir__() if name != "setup"]
+
+    @classmethod
+    def setup_cache(cls) -> None:
+        """asv calls this once per environment and commit, in the folder that every benchmark process will stand in.
+
+        All workloads inherit it, so asv takes it as one, and one fork server serves them all until asv deletes the
+        folder. It returns None, so nothing is added to the parameters.
+        """
+        session.start(configuration_for(cls, directory=os.getcwd(), owner=os.getppid()))
+
+    # Cases
+
+    @classmethod
+    def parameters(cls) -> list[list[Any]]:
+        """`params` as a list of lists, as asv reads it."""
+        params = list(cls.params)
+        if params and not isinstance(params[0], tuple | list):
+            params = [params]
+        return [list(choices) for choices in params]
+
+    @classmethod
+    def choices(cls) -> list[tuple[Any, ...]]:
+        """Every choice of parameters, in asv's order."""
+        return list(itertools.product(*cls.parameters()))
+
+    @classmethod
+    def case(cls, index: int) -> messages.Case:
+        return messages.Case(cls.__module__, cls.__qualname__, index, cls.limit_seconds, cls.layouts)
+
+    @classmethod
+    def benchmark(cls) -> str:
+        """The name asv uses, less `.track_instructions`."""
+        return ".".join([*cls.__module__.split(".")[1:], cls.__name__])
+
+    def instructions(self, *params: Any) -> float:
+        """The count of one case, from the supervisor in the current folder, or from one of its own.
+
+        Raises CountError with the worker's traceback and where the evidence lies. Skips as asv understands it.
+        """
+        here = Path.cwd()
+        if not session.running_in(here):
+            return count(type(self), params)
+        try:
+            return ask(type(self), params, here).instructions_per_call
+        except CaseSkipped as reason:
+            from asv_runner.benchmarks.mark import SkipNotImplemented
+
+            print(f"skipped: {reason}", file=sys.stderr)
+            raise SkipNotImplemented(str(reason)) from None
+
+
+def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -> float:
+    """The instructions per call of one case, counted by a fork server of its own: asv's number without asv.
+
+    `layout` may hold `padding` and `import_first` (see fork_server.Layout). Raises HarnessError; CaseSkipped where the
+    workload says that it cannot run here.
+    """
+    with session.session(configuration_for(workload, **layout)) as directory:
+        return ask(workload, params, directory).instructions_per_call
+
+
+def ask(workload: type[Workload], params: Sequence[Any], directory: Path) -> messages.Counted:
+    """Ask the supervisor in `directory` for a case, keep what it left, and return the count."""
+    choices = workload.choices()
+    try:
+        index = choices.index(tuple(params))
+    except ValueError:
+        raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}") from None
+    order = tuple(other.case(number) for other in _suite(workload) for number in range(len(other.choices())))
+    names = tuple(str(value) for value in params)
+    with session.asking(directory, messages.Ask(workload.case(index), order)) as report:
+        if isinstance(report, messages.Skipped):
+            raise CaseSkipped(report.reason)
+        if isinstance(report, messages.Failed):
+            raise CountError(_failure(report, workload.benchmark(), names))
+        place = kept.place_of(workload.benchmark(), names)
+        if place is not None:
+            try:
+                kept.keep(report, place)
+            except OSError as error:
+                print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
+        return report
+
+
+def _failure(report: messages.Failed, benchmark: str, parameters: tuple[str, ...]) -> str:
+    lines = [report.sentence]
+    if report.details:
+        lines.append(report.details.rstrip())
+    if report.folder is not None:
+        try:
+            lines.append(f"evidence: {kept.keep_evidence(report.folder, benchmark, parameters)}")
+        except OSError as error:
+            lines.append(f"the evidence could not be kept: {error}")
+    return "\n".join(lines)
+
+
+def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
+    """How a supervisor for this workload's suite is started; the user's environment may say more.
+
+    HARNESS_COUNTER ("callgrind"), HARNESS_CORES, HARNESS_AHEAD and HARNESS_PROGRESS are read here and nowhere else.
+    """
+    top = sys.modules[workload.__module__.partition(".")[0]]
+    if top.__file__ is None:
+        raise SuiteError(f"the suite {top.__name__!r} is no file or folder that a server could import")
+    file = Path(top.__file__)
+    environment = os.environ
+    fields: dict[str, Any] = {
+        "directory": "",
+        "owner": 0,
+        "suite": str(file.parent if file.name == "__init__.py" else file),
+        "rules": getattr(top, "RULES", "plain"),
+        "counter": environment.get("HARNESS_COUNTER", "callgrind"),
+        "cores": int(environment.get("HARNESS_CORES", len(os.sched_getaffinity(0)))),
+        "ahead": environment.get("HARNESS_AHEAD", "benchmark"),
+        "progress": environment.get("HARNESS_PROGRESS"),
+    }
+    return Configuration(**{**fields, **changes})
+
+
+def _suite(workload: type[Workload]) -> list[type[Workload]]:
+    """The workloads of the suite that are imported here, in asv's order. With asv's fork server that is all of them."""
+    package = workload.__module__.partition(".")[0]
+    return sorted(
+        (
+            other
+            for other in set(_subclasses(Workload))
+            if other.__module__.partition(".")[0] == package and not getattr(other, "__abstractmethods__", None)
+        ),
+        key=lambda other: other.benchmark(),
+    )
+
+
+def _subclasses(workload: type[Workload]) -> Iterator[type[Workload]]:
+    for subclass in workload.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+setattr(Workload.setup_cache.__func__, "timeout", 1200.0)  # type: ignore[attr-defined]
