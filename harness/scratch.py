@@ -3,14 +3,15 @@
 Where things lie in memory depends on how long the paths are that a process meets: the file name in every code object,
 the environment, the command line. So the server sees nothing by its real name. Its site-packages are a folder of links
 to the environment's, its harness and suite are copies (without bytecode, so that the first run is like the second), and
-all of it lies under a name of fixed length. A suite checked out elsewhere, or in an environment elsewhere, gets the same
-counts. Only the interpreter's own library keeps its path.
+all of it lies under one name, however often it is made: even the letters of a path count, since paths are hashed. A
+suite checked out elsewhere, or in an environment elsewhere, gets the same counts. Only the interpreter's own library
+keeps its path. Two runs at once take two slots, whose names differ in one digit.
 
-    <temporary folder>/harness-XXXXXXXX/
+    <temporary folder>/harness-<user>-<slot>/
         site/       links to every entry of the environment's site-packages; copies of harness and suite; the extension
         home/       an empty HOME
         out/, log/  what callgrind and valgrind write, by pid
-        work/00001  one empty folder a worker, made before it is born
+        work/...    one empty folder a worker, made before it is born, named by its case
 """
 
 from __future__ import annotations
@@ -28,17 +29,16 @@ from pathlib import Path
 
 from harness.errors import StartError, SuiteError
 
-_PREFIX = "harness-"
+_SLOTS = 100
 _OURS = ("harness", "_client_requests")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".asv")
 
 
 class Scratch:
-    """One scratch folder. Its lock file is held by the process that made it, so that leftovers can be told."""
+    """One scratch folder. A lock file beside it is held by the process that made it, so that leftovers can be told."""
 
-    def __init__(self, root: Path, lock: int) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock = lock
         self.site = root / "site"
         self.home = root / "home"
         self.out = root / "out"
@@ -48,26 +48,22 @@ class Scratch:
     @classmethod
     @contextlib.contextmanager
     def make(cls) -> Iterator[Scratch]:
-        """A new scratch folder, removed at the end. Leftovers of runs that were killed are removed first."""
-        _sweep()
-        try:
-            root = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        except OSError as error:
-            raise StartError(
-                f"no scratch folder can be made in {tempfile.gettempdir()} ({error.strerror}): "
-                "make room there, or set TMPDIR to a folder that can be written"
-            ) from None
-        try:
-            lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            scratch = cls(root, lock)
-            for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work):
-                folder.mkdir()
-            yield scratch
-        except OSError as error:
-            raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+        """A new scratch folder, removed at the end, in the first slot that nobody holds.
+
+        What a run that was killed has left in that slot is removed first.
+        """
+        with contextlib.ExitStack() as stack:
+            root = _take_slot(stack)
+            try:
+                shutil.rmtree(root, ignore_errors=True)
+                root.mkdir(mode=0o700)
+                stack.callback(shutil.rmtree, root, ignore_errors=True)
+                scratch = cls(root)
+                for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work):
+                    folder.mkdir()
+                yield scratch
+            except OSError as error:
+                raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
     def furnish(self, suite: Path, with_valgrind: bool) -> None:
         """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension."""
@@ -108,9 +104,10 @@ class Scratch:
         if result.returncode != 0:
             raise StartError(f"{compiler} could not compile the harness's extension:\n{result.stderr}")
 
-    def worker_folder(self, number: int) -> Path:
-        """A new empty folder for worker `number`; every name is equally long."""
-        folder = self.work / f"{number:06}"
+    def worker_folder(self, name: str) -> Path:
+        """A new empty folder for a worker. Equal cases are to get equal names: paths are hashed, hashes cost."""
+        folder = self.work / name
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
@@ -128,20 +125,35 @@ def _installs_us(entry: Path) -> bool:
     return entry.name in _OURS or "torch_instruction_suite" in entry.name or entry.name == "__pycache__"
 
 
-def _sweep() -> None:
-    """Remove scratch folders of ours whose maker is gone."""
-    for root in Path(tempfile.gettempdir()).glob(f"{_PREFIX}????????"):
+def _take_slot(stack: contextlib.ExitStack) -> Path:
+    """The scratch folder's path, with its lock held until `stack` is unwound."""
+    base = tempfile.gettempdir()
+    for slot in range(_SLOTS):
+        root = Path(base, f"harness-{os.getuid()}-{slot:02}")
+        path = root.with_suffix(".lock")
         try:
-            if root.stat().st_uid != os.getuid():
-                continue
-            lock = os.open(root / "lock", os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            continue
+            lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except PermissionError:
+            if not os.access(base, os.W_OK):
+                raise StartError(_no_scratch(base, "permission denied")) from None
+            continue  # somebody else's
+        except OSError as error:
+            raise StartError(_no_scratch(base, error.strerror)) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.exists(path) and os.path.samestat(os.fstat(lock), os.stat(path))
         except OSError:
-            continue
-        else:
-            shutil.rmtree(root, ignore_errors=True)
-        finally:
-            os.close(lock)
+            ours = False
+        if ours:
+            stack.callback(os.close, lock)
+            stack.callback(path.unlink, missing_ok=True)
+            return root
+        os.close(lock)
+    raise StartError(f"all {_SLOTS} scratch folders in {base} are in use: are that many runs wanted at once?")
+
+
+def _no_scratch(base: str, reason: str | None) -> str:
+    return (
+        f"no scratch folder can be made in {base} ({reason}): "
+        "make room there, or set TMPDIR to a folder that can be written"
+    )

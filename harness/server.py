@@ -8,15 +8,17 @@ supervisor closes its end of CONTROL.
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import json
 import os
 import platform
+import random
 import site
 import socket
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from harness import counter, messages, rules, worker
 from harness.errors import HarnessError
@@ -29,6 +31,9 @@ CONFIGURATION = "server.json"
 
 def main() -> None:
     reports = socket.socket(fileno=REPORTS)
+    os.urandom = _RepeatedBytes()
+    random.Random = _RepeatingRandom  # type: ignore[misc]
+    random.seed(0)
     try:
         with open(CONFIGURATION) as file:
             configuration = json.load(file)
@@ -57,6 +62,26 @@ def main() -> None:
     if request is not None:
         gc.enable()
         worker.live(request, reports, tool, suite_rules)
+
+
+class _RepeatedBytes:
+    """Stands in for os.urandom: the same bytes in every server. torch makes names of uuids while it is imported, and
+    where a name lies in a hash table decides what finding it costs."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._calls += 1
+        return hashlib.shake_128(str(self._calls).encode()).digest(size)
+
+
+class _RepeatingRandom(random.Random):
+    """A generator that, left to choose its own seed, always chooses the same. sympy keeps one, shuffles with it which
+    assumption it asks first, and so moved the count of a compiled call by 0.3 % from server to server."""
+
+    def __init__(self, seed: Any = None) -> None:
+        super().__init__(0 if seed is None else seed)
 
 
 def give_up(reports: socket.socket, sentence: str, details: str) -> NoReturn:

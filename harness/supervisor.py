@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import select
@@ -231,7 +232,7 @@ class Supervisor:
         number = self._workers_made
         case = job.case
         try:
-            folder = self._scratch.worker_folder(number)
+            folder = self._scratch.worker_folder(_folder_name(job))
             pid = server.fork(messages.Order(number, case.module, case.workload, case.index, str(folder)))
             pidfd = os.pidfd_open(pid)
         except (ServerDied, OSError) as error:
@@ -329,6 +330,11 @@ def _combined(reports: list[messages.Report]) -> messages.Report:
     spread = tuple(report.instructions_per_call for report in counted)
     middle = statistics.median_low(spread)
     return dataclasses.replace(counted[spread.index(middle)], spread=spread)
+
+
+def _folder_name(job: Job) -> str:
+    identity = f"{job.case.module}.{job.case.workload}-{job.case.index}-{job.layout}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
 def _kill_group(leader: int) -> None:

@@ -127,6 +127,8 @@ class TorchRules(Rules):
             # valgrind knows no AVX-512: neither ATen's kernels nor what Inductor compiles may use it.
             "ATEN_CPU_CAPABILITY": "avx2",
             "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
+            # Else every worker compiles a probe and waits for it in a loop whose turns depend on the clock.
+            "TORCHINDUCTOR_VEC_ISA_OK": "1",
             # One thread each: counts must not depend on who takes which work, and valgrind runs one at a time anyway.
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",

@@ -1,0 +1,36 @@
+# Two commands: `make bench` counts the suite and publishes it, `make test` passes the tests. Each does its own set-up.
+
+PYTHON ?= python3.11
+BENCH ?=
+COMMITS ?= HEAD^!
+VENV := .venv
+BIN := $(VENV)/bin
+ASV := $(BIN)/asv
+
+.PHONY: bench test setup tools check
+.DELETE_ON_ERROR:
+
+bench: setup
+	@BIN=$(BIN) sh scripts/bench.sh '$(COMMITS)' $(if $(BENCH),--bench '$(BENCH)')
+
+test: setup $(VENV)/torch.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(PYTEST)
+
+# What pip does not bring: valgrind with its headers, a C++ compiler, Python's headers.
+setup: tools $(VENV)/tools.stamp
+
+tools:
+	@sh scripts/install_tools.sh $(PYTHON)
+
+$(VENV)/tools.stamp: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/torch.stamp: requirements.txt $(VENV)/tools.stamp
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what pip cannot bring, where it is missing: valgrind with its headers, a C++ compiler, Python's headers.
+# Usage: install_tools.sh PYTHON
+set -eu
+python=$1
+command -v "$python" >/dev/null || { echo "no $python on PATH: install it, or name another with 'make PYTHON=...'" >&2; exit 1; }
+
+missing=
+command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ] || missing="$missing valgrind"
+command -v g++ >/dev/null || missing="$missing g++"
+headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+[ -e "$headers/Python.h" ] || missing="$missing $("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+if ! command -v apt-get >/dev/null; then
+    echo "no apt-get here: install$missing with this system's package manager, then run make again" >&2
+    exit 1
+fi
+root=
+[ "$(id -u)" -eq 0 ] || root=sudo
+$root apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing
