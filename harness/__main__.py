@@ -57,8 +57,15 @@ def find(suite: Path, name: str) -> type[Workload]:
     try:
         module = importlib.import_module(f"{suite.resolve().name}.{module_name}")
         found = getattr(module, class_name)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except AttributeError as error:
         raise SuiteError(f"no benchmark {name!r} in {suite}: {error}") from None
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith(suite.resolve().name):
+            raise SuiteError(f"no benchmark {name!r} in {suite}: {error}") from None
+        raise SuiteError(
+            f"the benchmark {name!r} needs {error.name!r}, which this environment lacks: "
+            "install the pin with `pip install --requirement requirements.txt`"
+        ) from None
     if not (isinstance(found, type) and issubclass(found, Workload)):
         raise SuiteError(f"{name!r} is not a workload")
     return found

@@ -31,7 +31,7 @@ def total(text: str) -> int:
             if number >= _WRAPPED:
                 raise ValueError(f"the total is {number:,}, a count that wrapped below zero")
             return number
-    raise ValueError("no `totals:` line: the file is incomplete")
+    raise ValueError("no `totals:` line, so the file is incomplete; is the disk that holds it full?")
 
 
 def read_total(path: str) -> int:

@@ -67,11 +67,12 @@ class CallgrindCounter(Counter):
         path = f"{self._out_folder}/{os.getpid()}.{self._dumps}"
         try:
             return callgrind_out.read_total(path), path
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise CountError(
-                f"callgrind left no readable count in its file {os.path.basename(path)} ({error}); "
-                "is the disk that holds the scratch folder full?"
+                f"callgrind wrote no file ({error}); is the disk that holds the scratch folder full?"
             ) from None
+        except ValueError as error:
+            raise CountError(f"callgrind's file holds no count: {error}") from None
 
 
 class OpcodeCounter(Counter):

@@ -15,12 +15,14 @@ from typing import Any
 class Case:
     """A workload with one choice of parameters.
 
-    `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does.
+    `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
+    `parameters` are their texts.
     """
 
     module: str
     workload: str
     index: int
+    parameters: tuple[str, ...]
     limit_seconds: float
     layouts: int = 1
 
@@ -29,7 +31,7 @@ class Case:
         return (self.module, self.workload)
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.workload}[{self.index}]"
+        return f"{self.module}.{self.workload}({', '.join(self.parameters)})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +121,16 @@ def decode(data: bytes) -> Any:
         fields = json.loads(data)
         kind = _KINDS[fields.pop("kind")]
         if kind is Ask:
-            fields["case"] = Case(**fields["case"])
-            fields["order"] = tuple(Case(**case) for case in fields["order"])
+            fields["case"] = _case(fields["case"])
+            fields["order"] = tuple(_case(case) for case in fields["order"])
+        if kind is Case:
+            return _case(fields)
         if kind is Counted:
             fields["spread"] = tuple(fields["spread"])
         return kind(**fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a message of this harness: {data[:200]!r} ({error!r})") from None
+
+
+def _case(fields: dict[str, Any]) -> Case:
+    return Case(**{**fields, "parameters": tuple(fields["parameters"])})

@@ -23,13 +23,15 @@ from harness.errors import CountError, HarnessError, StartError
 from harness.supervisor import LOG, SOCKET, Configuration
 
 _START_SECONDS = 1000.0
+#: The supervisor is to find this very harness, whichever way it was found here.
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.supervisor import main; main()"
 
 
 def start(configuration: Configuration) -> subprocess.Popen[bytes]:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Raises StartError."""
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from harness.supervisor import main; main()"],
+            [sys.executable, "-c", _START, str(Path(__file__).parent.parent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -82,12 +84,16 @@ def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
 def session(configuration: Configuration) -> Iterator[Path]:
     """A supervisor of one's own, in a folder of its own, for the length of the block.
 
-    `configuration.directory` and `owner` are filled in here.
+    `directory`, `remove_directory` and `owner` of the configuration are filled in here.
     """
-    directory = Path(tempfile.mkdtemp(prefix="harness-session-"))
-    process = None
     try:
-        process = start(dataclasses.replace(configuration, directory=str(directory), owner=os.getpid()))
+        directory = Path(tempfile.mkdtemp(prefix="harness-session-"))
+    except OSError as error:
+        raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
+    process = None
+    here = {"directory": str(directory), "remove_directory": True, "owner": os.getpid()}
+    try:
+        process = start(dataclasses.replace(configuration, **here))
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -46,7 +46,8 @@ class Configuration:
 
     `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is "callgrind" or "opcodes".
     `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
-    case. `padding` and `import_first` make a memory layout (see Layout), for noise measurements.
+    case. `padding` and `import_first` make a memory layout (see Layout), for noise measurements. `remove_directory`
+    says that the directory was made for this supervisor, which is to remove it.
     """
 
     directory: str
@@ -59,6 +60,7 @@ class Configuration:
     progress: str | None = None
     padding: int = 0
     import_first: tuple[str, ...] = ()
+    remove_directory: bool = False
 
 
 @dataclasses.dataclass
@@ -89,6 +91,7 @@ class Supervisor:
         self._waiting: dict[messages.Case, socket.socket] = {}
         self._used: dict[socket.socket, list[Path]] = {}
         self._leftovers: dict[messages.Case, list[Path]] = {}
+        self._suspects: set[Job] = set()
         self._workers_made = 0
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
@@ -192,6 +195,7 @@ class Supervisor:
         for case in [case for case, waiting in self._waiting.items() if waiting is connection]:
             del self._waiting[case]
             self._schedule.forget(case)
+            self._suspects = {job for job in self._suspects if job.case != case}
             for running in self._running.values():
                 if running.job.case == case:
                     _kill_group(running.pid)
@@ -210,7 +214,9 @@ class Supervisor:
 
     def _start_jobs(self) -> None:
         starting = sum(1 for server in self._servers.values() if server.ready is None)
-        while len(self._running) + starting < self._configuration.cores:
+        # After a server's death, one at a time: whoever kills the next one has shown who it was.
+        slots = 1 if self._suspects else self._configuration.cores
+        while len(self._running) + starting < slots:
             job = self._schedule.next()
             if job is None:
                 return
@@ -244,6 +250,8 @@ class Supervisor:
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
 
     def _receive(self, layout: int, server: ForkServer) -> None:
+        if self._servers.get(layout) is not server:
+            return  # buried since this event was seen
         report = server.receive()
         if report is None:
             self._bury(layout, server)
@@ -264,10 +272,11 @@ class Supervisor:
 
     def _ended(self, running: _Running) -> None:
         """A worker has ended, with or without a report."""
-        while running.report is None and select.select([running.server.reports], [], [], 0)[0]:
-            self._receive(running.job.layout, running.server)
-            if running.server not in self._servers.values():
+        layout, server = running.job.layout, running.server
+        while running.report is None and self._servers.get(layout) is server:
+            if not select.select([server.reports], [], [], 0)[0]:
                 break
+            self._receive(layout, server)
         self._selector.unregister(running.pidfd)
         os.close(running.pidfd)
         del self._running[running.number]
@@ -277,8 +286,15 @@ class Supervisor:
         self._leftovers.setdefault(running.job.case, []).extend(
             [running.folder, *self._scratch.out.glob(f"{running.pid}*")]
         )
-        self._finish(running.job, running.report or self._explain(running, status))
+        if running.report is None and status is None and not running.timed_out and running.job not in self._suspects:
+            # Its server died, perhaps of another case: it gets a second try.
+            self._suspects.add(running.job)
+            self._schedule.put_back(running.job)
+            return
+        self._suspects.discard(running.job)
+        running.report = running.report or self._explain(running, status)
         self._note_progress(running)
+        self._finish(running.job, running.report)
 
     def _explain(self, running: _Running, status: int | None) -> messages.Failed:
         log_path, output_path = running.folder / "valgrind.log", running.folder / "output.txt"
@@ -379,3 +395,5 @@ def main() -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(SOCKET)
+        if configuration.remove_directory:
+            shutil.rmtree(configuration.directory, ignore_errors=True)

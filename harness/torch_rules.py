@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.counter import Counter
-from harness.errors import CountError
+from harness.errors import CountError, StartError
 from harness.rules import Body, Region, Rules
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
@@ -143,7 +143,10 @@ class TorchRules(Rules):
                 importlib.import_module(name)
             except ModuleNotFoundError as error:
                 if error.name == "torch":
-                    raise
+                    raise StartError(
+                        "torch is not installed in the environment that counts: "
+                        "install the pin with `pip install --requirement requirements.txt`"
+                    ) from None
 
     def enter_worker(self, folder: str) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")

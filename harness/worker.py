@@ -31,6 +31,7 @@ from harness.rules import Rules
 
 #: A packet must hold a report; a longer traceback loses its beginning.
 DETAILS_CHARACTERS = 20_000
+_SENTENCE_CHARACTERS = 1_000
 
 
 def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules) -> NoReturn:
@@ -100,8 +101,10 @@ def _count(order: messages.Order, counter: Counter, rules: Rules) -> messages.Re
     overhead, _ = counter.read("overhead")
     phase_ends("overhead")
 
-    if total < overhead:
-        raise CountError(f"the count is {total:,}, less than the overhead of {overhead:,}: counting went wrong")
+    if total <= overhead:
+        raise CountError(
+            f"the count is {total:,} instructions and that of an empty body {overhead:,}: `work` did nothing that counts"
+        )
     return messages.Counted(order.number, total, overhead, workload.calls, profile, seconds)
 
 
@@ -119,5 +122,5 @@ def _failed(order: messages.Order, error: BaseException) -> messages.Failed:
     elif isinstance(error, MemoryError):
         sentence = "the worker ran out of memory"
     else:
-        sentence = f"the workload raised {type(error).__name__}: {error}"
+        sentence = f"the workload raised {type(error).__name__}: {str(error)[:_SENTENCE_CHARACTERS]}"
     return messages.Failed(order.number, sentence, traceback.format_exc()[-DETAILS_CHARACTERS:], order.folder)

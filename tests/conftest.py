@@ -1,0 +1,62 @@
+"""What the tests share: sessions with the counter that needs no valgrind, and a watch over what is left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import processes
+
+ROOT = Path(__file__).parent.parent
+SUITES = Path(__file__).parent / "suites"
+sys.path.insert(0, str(SUITES))
+
+
+@pytest.fixture(autouse=True)
+def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test has a temporary folder of its own, and leaves neither a process nor a scratch folder there."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in list(os.environ):
+        if name.startswith(("ASV", "HARNESS")):
+            monkeypatch.delenv(name)
+    processes.adopt_orphans()
+    yield
+    assert wait_until(lambda: not our_processes()), f"left running: {our_processes()}"
+    left = [path.name for path in temporary.iterdir() if path.name.startswith("harness-")]
+    assert not left, f"left in the temporary folder: {left}"
+
+
+@pytest.fixture
+def opcodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count bytecodes instead of instructions: no valgrind, milliseconds."""
+    monkeypatch.setenv("HARNESS_COUNTER", "opcodes")
+    monkeypatch.setenv("HARNESS_CORES", "2")
+
+
+def wait_until(condition, seconds: float = 20.0) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def our_processes() -> dict[int, str]:
+    """Descendants of this process, orphans included since it adopts them, and their command lines."""
+    found = {}
+    for pid in processes.descendants(os.getpid()):
+        try:
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,44 @@
+"""The benchmarks' own classes with smaller sizes; copied beside them into a package `small_suite` by test_torch.py."""
+
+import torch
+
+from small_suite.aotdispatcher import AOTDispatcher
+from small_suite.dtensor import Detach
+from small_suite.dynamo_inline import InlineChain
+from small_suite.runtime_overhead import Add1
+from harness import Workload
+
+
+class SmallAOTDispatcher(AOTDispatcher):
+    inputs = 3
+
+
+class SmallInlineChain(InlineChain):
+    steps = 3
+
+
+class SmallAdd1(Add1):
+    calls = 10
+
+
+class SmallDetach(Detach):
+    calls = 10
+
+
+class NeverCompiles(Workload):
+    """Asks for the compile region and compiles nothing."""
+
+    region = "compile"
+
+    def work(self):
+        return torch.ones(2)
+
+
+class CompilesOnce(InlineChain):
+    """Forgets to reset Dynamo, so that only the warm-up compiles."""
+
+    params = ["cpu"]
+    steps = 3
+
+    def prepare(self):
+        pass

@@ -1,0 +1,253 @@
+"""Whole sessions, with the counter that needs no valgrind: what goes wrong, and what the user gets."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import session, workload
+from harness.__main__ import find
+from harness.errors import CaseSkipped, CountError, StartError, SuiteError
+from tests.conftest import ROOT, SUITES, our_processes, wait_until
+
+pytestmark = pytest.mark.usefixtures("opcodes")
+
+Faults = find(SUITES / "plain", "faults.Faults")
+Loop = find(SUITES / "plain", "loops.Loop")
+
+
+@pytest.fixture
+def here():
+    """A folder with a supervisor in it."""
+    with session.session(workload.configuration_for(Loop)) as directory:
+        yield directory
+
+
+def instructions(benchmark, params, directory):
+    return workload.ask(benchmark, params, directory).instructions_per_call
+
+
+def test_the_same_case_counts_the_same_in_any_order_and_follows_its_size(here):
+    first = {params: instructions(Loop, params, here) for params in Loop.choices()}
+    again = {params: instructions(Loop, params, here) for params in reversed(Loop.choices())}
+    assert first == again
+    # Seven bytecodes a turn of the loop, whatever runs over the numbers.
+    assert first[1000, "list"] - first[10, "list"] == first[1000, "tuple"] - first[10, "tuple"] == 990 * 7
+
+
+def test_count_gives_the_number_that_asv_gets(here):
+    assert workload.count(Loop, (10, "list")) == instructions(Loop, (10, "list"), here)
+
+
+def test_the_command_line_gives_it_too(here):
+    command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--suite", str(SUITES / "plain")]
+    answer = subprocess.run(
+        [*command, "--param", "size=10", "--param", "kind=list"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert float(answer.stdout.split()[0].replace(",", "")) == instructions(Loop, (10, "list"), here)
+
+
+def test_prepare_is_called_before_each_run(here):
+    assert instructions(find(SUITES / "plain", "loops.Pending"), (), here) > 0
+
+
+def test_layouts_are_counted_apart_and_the_median_reported(here):
+    counted = workload.ask(find(SUITES / "plain", "loops.Laid"), (), here)
+    assert len(counted.spread) == 3
+    assert sorted(counted.spread)[1] == counted.instructions_per_call
+
+
+def test_a_count_comes_with_its_fingerprint_and_its_seconds(here):
+    counted = workload.ask(Loop, (10, "list"), here)
+    assert counted.fingerprint["counter"] == "opcodes" and counted.fingerprint["python"] == sys.version
+    assert {"setup", "warm-up", "count"} <= counted.seconds.keys()
+
+
+FAULTS = {
+    "setup raises": "ValueError: no such input",
+    "warm-up raises": "ValueError: raised in the warm-up",
+    "work raises": "ValueError: raised while counting",
+    "exits": r"called for the exit of the worker \(SystemExit 3\)",
+    "is killed": "was killed by SIGKILL without a report.*out-of-memory",
+    "runs out of memory": "the worker ran out of memory",
+    "leaves at once": "exited with status 0 without a report",
+    "does nothing": "",
+    "kills the server": "the fork server died while this case was counted: it was killed by signal 9",
+    "says much": "ValueError: yyy",
+}
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name]])
+def test_a_bad_case_costs_that_case_only_and_names_its_evidence(here, fault):
+    before = instructions(Faults, ("none",), here)
+    with pytest.raises(CountError, match=re.compile(FAULTS[fault], re.DOTALL)) as failure:
+        workload.ask(Faults, (fault,), here)
+    evidence = re.search(r"^evidence: (.*)$", str(failure.value), re.MULTILINE)
+    assert evidence is not None and Path(evidence[1]).is_dir()
+    assert instructions(Faults, ("none",), here) == before
+
+
+def test_the_workers_traceback_is_in_the_message(here):
+    with pytest.raises(CountError, match=r'File ".*faults.py", line \d+, in work'):
+        workload.ask(Faults, ("work raises",), here)
+
+
+def test_a_worker_that_hangs_is_ended_at_its_limit(here, monkeypatch):
+    monkeypatch.setattr(Faults, "limit_seconds", 1.0)
+    with pytest.raises(CountError, match="still running after 1 s and was ended; a larger `limit_seconds`"):
+        workload.ask(Faults, ("hangs",), here)
+
+
+def test_a_child_that_a_worker_left_is_ended_with_the_session(here):
+    instructions(Faults, ("leaves a child",), here)  # _clean_surroundings looks for it afterwards
+
+
+def test_a_case_that_cannot_run_here_is_skipped_with_the_reason(here):
+    with pytest.raises(CaseSkipped, match="no such device"):
+        workload.ask(Faults, ("skips",), here)
+
+
+def test_asv_reads_a_skip_as_such(here, monkeypatch, capsys):
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    monkeypatch.chdir(here)
+    with pytest.raises(SkipNotImplemented):
+        Faults().track_instructions("skips")
+    assert capsys.readouterr().err == "skipped: no such device\n"
+
+
+def test_work_that_does_nothing_is_a_failure_and_not_0(here):
+    with pytest.raises(CountError, match="`work` did nothing that counts"):
+        workload.ask(find(SUITES / "plain", "faults.Idle"), (), here)
+
+
+def test_an_unknown_region_is_named_with_the_known_ones(here):
+    with pytest.raises(CountError, match="region is 'compile'; these rules know work"):
+        workload.ask(find(SUITES / "plain", "faults.Nowhere"), (), here)
+
+
+def test_a_module_that_cannot_be_imported_costs_its_cases_only(here, monkeypatch):
+    monkeypatch.setenv("HARNESS_TESTS", "1")
+    broken = find(SUITES / "plain", "broken.Broken")
+    with pytest.raises(CountError, match="ImportError: broken on purpose"):
+        workload.ask(broken, (), here)
+    assert instructions(Loop, (10, "list"), here) > 0
+
+
+def test_parameters_that_the_workload_has_not_are_refused(here):
+    with pytest.raises(SuiteError, match="loops.Loop has no parameters"):
+        workload.ask(Loop, (10, "dict"), here)
+
+
+def test_unknown_rules_are_refused(monkeypatch):
+    monkeypatch.setattr(sys.modules["plain"], "RULES", "numpy", raising=False)
+    with pytest.raises(StartError, match="RULES is 'numpy'; known are"):
+        workload.count(Loop, (10, "list"))
+
+
+def test_an_asker_that_goes_away_takes_its_case_with_it(here):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from plain.faults import Faults\n"
+        "from harness import workload\n"
+        "workload.ask(Faults, ('hangs',), Path(sys.argv[2]))\n"
+    )
+    idle = len(our_processes())
+    asker = subprocess.Popen([sys.executable, "-c", script, str(SUITES), str(here)])
+    assert wait_until(lambda: len(our_processes()) > idle + 1)
+    asker.kill()
+    asker.wait()
+    assert wait_until(lambda: len(our_processes()) == idle), our_processes()
+
+
+def test_idle_cores_run_ahead(here):
+    began = time.monotonic()
+    workload.ask(Faults, ("none",), here)
+    assert wait_until(lambda: any(path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*/work/*")))
+    assert time.monotonic() - began < 20
+
+
+def test_two_sessions_at_once_count_the_same():
+    found: list[float] = []
+    threads = [threading.Thread(target=lambda: found.append(workload.count(Loop, (10, "list")))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and found[0] == found[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_whatever_ends_the_owner_ends_everything(how):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from plain.faults import Faults\n"
+        "from harness import workload\n"
+        "workload.count(Faults, ('hangs',))\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script, str(SUITES)], stderr=subprocess.DEVNULL)
+    assert wait_until(lambda: len(our_processes()) >= 4), our_processes()  # owner, supervisor, server, worker
+    owner.send_signal(how)
+    owner.wait(timeout=30)
+    # _clean_surroundings sees to the rest
+
+
+def test_a_supervisor_that_is_killed_takes_its_server_along_and_the_next_run_cleans_up():
+    with pytest.raises(CountError, match=r"supervisor ended before it had counted plain.faults.Faults\(hangs\)"):
+        with session.session(workload.configuration_for(Faults)) as directory:
+            killer = threading.Timer(1.0, _kill_supervisor)
+            killer.start()
+            workload.ask(Faults, ("hangs",), directory)
+    assert wait_until(lambda: not our_processes()), our_processes()
+    workload.count(Loop, (10, "list"))
+    assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
+
+
+def _kill_supervisor():
+    for pid, command in our_processes().items():
+        if "harness.supervisor" in command:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_only_this_user_can_open_the_socket(here):
+    assert os.stat(here / "harness.socket").st_mode & 0o077 == 0
+    assert os.stat(here).st_mode & 0o077 == 0
+
+
+def test_a_stranger_on_the_socket_is_turned_away(here):
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(here / "harness.socket"))
+        connection.sendall(b"hello\n")
+        assert connection.recv(10) == b""
+    assert instructions(Loop, (10, "list"), here) > 0
+
+
+def test_a_count_under_asv_is_kept(here, monkeypatch, tmp_path):
+    for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
+        monkeypatch.setenv(f"ASV_{name}", value)
+    workload.ask(Loop, (10, "list"), here)
+    assert (tmp_path / ".asv/counts/abc/env/loops.Loop/10-list/count.json").exists()
+
+
+def test_a_count_that_cannot_be_kept_is_reported_all_the_same(here, monkeypatch, tmp_path, capsys):
+    (tmp_path / ".asv").write_text("a file where the folder should be")
+    for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
+        monkeypatch.setenv(f"ASV_{name}", value)
+    assert instructions(Loop, (10, "list"), here) > 0
+    assert "its profile could not be kept" in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""Finding valgrind, and reading its log into a sentence."""
+
+import os
+import stat
+import sys
+
+import pytest
+
+from harness import valgrind
+from harness.errors import StartError
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    valgrind.find.cache_clear()
+    yield
+    valgrind.find.cache_clear()
+
+
+def program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_no_valgrind_says_how_to_get_it(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(StartError, match="no `valgrind` on PATH.*apt-get install valgrind"):
+        valgrind.find()
+
+
+def test_another_system_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(StartError, match="needs Linux, this is 'darwin'"):
+        valgrind.find()
+
+
+def test_something_else_of_that_name_is_quoted(monkeypatch, tmp_path):
+    program(tmp_path / "valgrind", "echo hello; exit 3")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(StartError, match="answered 'hello"):
+        valgrind.find()
+
+
+def test_where_addresses_stay_randomised_it_goes_on_and_says_so(monkeypatch, tmp_path):
+    program(tmp_path / "setarch", "exit 1")
+    program(tmp_path / "valgrind", "echo valgrind-3.19.0")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    found = valgrind.find()
+    assert found.randomised and found.command("out", "log")[0] == str(tmp_path / "valgrind")
+
+
+def test_the_command_switches_randomisation_off_and_counting_off_until_told():
+    found = valgrind.Valgrind("/v", "3.19.0", ("setarch", "-R"))
+    command = found.command("/out", "/log")
+    assert command[:3] == ["setarch", "-R", "/v"]
+    assert "--instr-atstart=no" in command and "--callgrind-out-file=/out/%p" in command
+
+
+AVX512 = """==1== vex amd64->IR: unhandled instruction bytes: 0x62 0xF1 0x7C 0x48 0x58 0xC0 0xC3
+==1== Process terminating with default action of signal 4 (SIGILL): dumping core
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (AVX512, "an AVX-512 instruction that valgrind does not know (bytes 0x62 0xF1"),
+        (AVX512.replace("0x62", "0xC4"), "met an instruction that valgrind does not know"),
+        ("==1== Process terminating with default action of signal 11 (SIGSEGV)", "died of SIGSEGV"),
+        ("==1==     Valgrind's memory management: out of memory:", "valgrind ran out of memory"),
+    ],
+)
+def test_a_log_is_read_into_a_sentence(log, sentence):
+    assert sentence in valgrind.explain(log)
+
+
+def test_a_log_that_says_nothing_explains_nothing():
+    assert valgrind.explain("==1== For interactive control, run 'callgrind_control -h'.") is None
