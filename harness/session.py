@@ -43,14 +43,20 @@ def start(configuration: Configuration) -> subprocess.Popen[bytes]:
         process.stdin.close()
         if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
             raise StartError(f"the supervisor said nothing for {_START_SECONDS:.0f} s")
-        answer = process.stdout.read().decode().strip()
+        answer = process.stdout.read()
     except BaseException:
         process.terminate()
         process.wait()
         raise
-    if answer != "ready":
+    if not answer:
         process.wait()
-        raise StartError(answer or f"the supervisor died while starting:\n{_log(Path(configuration.directory))}")
+        raise StartError(f"the supervisor died while starting:\n{_log(Path(configuration.directory))}")
+    outcome = json.loads(answer)
+    if outcome["error"] is not None:
+        process.wait()
+        raise StartError(outcome["error"])
+    if outcome["warning"] is not None:
+        print(f"harness: {outcome['warning']}", file=sys.stderr)
     return process
 
 

@@ -1,7 +1,7 @@
 """The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
 
 Started by session.start as a process of its own, in a session of its own, with its configuration as JSON on
-standard input; it answers one line on standard output: `ready`, or the sentence why not. It lives in a folder (asv's
+standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in a folder (asv's
 cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone, or nothing was
 asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
 """
@@ -128,6 +128,15 @@ class Supervisor:
         self._servers[layout] = server
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(layout, server))
         return server
+
+    def warning(self) -> str | None:
+        """What makes counts here less trustworthy than they could be."""
+        if self._valgrind is not None and self._valgrind.randomised:
+            return (
+                "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
+                "move by up to 0.7 % between runs; in a container, allow the system call personality"
+            )
+        return None
 
     # The loop
 
@@ -383,14 +392,14 @@ def main() -> None:
             try:
                 supervisor = Supervisor(configuration, scratch, listener)
                 supervisor.start()
-                print("ready", flush=True)
+                print(json.dumps({"error": None, "warning": supervisor.warning()}), flush=True)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
                 supervisor.run()
             finally:
                 if supervisor is not None:
                     supervisor.end()
     except (HarnessError, OSError) as error:
-        print(str(error), flush=True)
+        print(json.dumps({"error": str(error), "warning": None}), flush=True)
         sys.exit(1)
     finally:
         with contextlib.suppress(OSError):
