@@ -10,6 +10,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#define Py_BUILD_CORE
+#include <internal/pycore_context.h>
+#undef Py_BUILD_CORE
+
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -82,6 +86,51 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
     CALLGRIND_STOP_INSTRUMENTATION;
     if (raised)
         return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Python hashes a context variable by its address, and finds it in a tree whose depth depends on how the hashes fall:
+ * where a variable happened to lie moved the count of a compiled call by up to 1.2 %. Here the hash follows the name and
+ * how many variables were made before it under that name: it is the same wherever the variable lies. */
+static newfunc make_context_variable;
+
+static PyObject *make_placed_context_variable(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static PyObject *made; /* name -> how many variables of that name */
+    PyObject *variable = make_context_variable(type, arguments, keywords);
+    if (variable == NULL)
+        return NULL;
+    if (made == NULL && (made = PyDict_New()) == NULL)
+        goto failed;
+    PyObject *name = ((PyContextVar *)variable)->var_name;
+    PyObject *number = PyDict_GetItemWithError(made, name);
+    if (number == NULL && PyErr_Occurred())
+        goto failed;
+    const long before = number == NULL ? 0 : PyLong_AsLong(number);
+    PyObject *after = PyLong_FromLong(before + 1);
+    if (after == NULL || PyDict_SetItem(made, name, after) < 0) {
+        Py_XDECREF(after);
+        goto failed;
+    }
+    Py_DECREF(after);
+    ((PyContextVar *)variable)->var_hash = PyObject_Hash(name) ^ (before * 0x9E3779B1L);
+    return variable;
+
+failed:
+    Py_DECREF(variable);
+    return NULL;
+}
+
+static PyObject *place_context_variables(PyObject *self, PyObject *unused)
+{
+    make_context_variable = PyContextVar_Type.tp_new;
+    PyContextVar_Type.tp_new = make_placed_context_variable;
+    Py_RETURN_NONE;
+}
+
+static PyObject *renew_type_versions(PyObject *self, PyObject *unused)
+{
+    PyType_Modified(&PyBaseObject_Type);
     Py_RETURN_NONE;
 }
 
@@ -160,6 +209,9 @@ static PyMethodDef methods[] = {
     {"dump", dump, METH_O, "dump(label): write the counts to the next file and zero them."},
     {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
      "call_counted(work, calls): count work() that many times."},
+    {"place_context_variables", place_context_variables, METH_NOARGS,
+     "Hash context variables made from now on by name, not by address."},
+    {"renew_type_versions", renew_type_versions, METH_NOARGS, "x"},
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see the comment in the source."},
     {NULL, NULL, 0, NULL},
 };

@@ -37,8 +37,9 @@ def main() -> None:
     try:
         with open(CONFIGURATION) as file:
             configuration = json.load(file)
-        site.addsitedir(configuration["site"])
         client_requests = importlib.import_module("_client_requests")
+        client_requests.place_context_variables()
+        site.addsitedir(configuration["site"])
         if configuration["counter"] == "callgrind":
             tool: counter.Counter = counter.CallgrindCounter(client_requests, configuration["out"])
         else:
