@@ -91,18 +91,29 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
 
 /* Python hashes a context variable by its address, and finds it in a tree whose depth depends on how the hashes fall:
  * where a variable happened to lie moved the count of a compiled call by up to 1.2 %. Here the hash follows the name and
- * how many variables were made before it under that name: it is the same wherever the variable lies. */
+ * how many variables were made before it under that name: it is the same wherever the variable lies. From a `[` on a
+ * name is ignored, since torch writes an address there (`...ConfigPatch[824971]`). */
 static newfunc make_context_variable;
+
+static PyObject *stable_part(PyObject *name)
+{
+    const Py_ssize_t length = PyUnicode_GetLength(name);
+    const Py_ssize_t end = PyUnicode_FindChar(name, '[', 0, length, 1);
+    return end == -2 ? NULL : PyUnicode_Substring(name, 0, end == -1 ? length : end);
+}
 
 static PyObject *make_placed_context_variable(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static PyObject *made; /* name -> how many variables of that name */
+    PyObject *name = NULL;
     PyObject *variable = make_context_variable(type, arguments, keywords);
     if (variable == NULL)
         return NULL;
     if (made == NULL && (made = PyDict_New()) == NULL)
         goto failed;
-    PyObject *name = ((PyContextVar *)variable)->var_name;
+    name = stable_part(((PyContextVar *)variable)->var_name);
+    if (name == NULL)
+        goto failed;
     PyObject *number = PyDict_GetItemWithError(made, name);
     if (number == NULL && PyErr_Occurred())
         goto failed;
@@ -114,9 +125,11 @@ static PyObject *make_placed_context_variable(PyTypeObject *type, PyObject *argu
     }
     Py_DECREF(after);
     ((PyContextVar *)variable)->var_hash = PyObject_Hash(name) ^ (before * 0x9E3779B1L);
+    Py_DECREF(name);
     return variable;
 
 failed:
+    Py_XDECREF(name);
     Py_DECREF(variable);
     return NULL;
 }
@@ -125,12 +138,6 @@ static PyObject *place_context_variables(PyObject *self, PyObject *unused)
 {
     make_context_variable = PyContextVar_Type.tp_new;
     PyContextVar_Type.tp_new = make_placed_context_variable;
-    Py_RETURN_NONE;
-}
-
-static PyObject *renew_type_versions(PyObject *self, PyObject *unused)
-{
-    PyType_Modified(&PyBaseObject_Type);
     Py_RETURN_NONE;
 }
 
@@ -211,7 +218,6 @@ static PyMethodDef methods[] = {
      "call_counted(work, calls): count work() that many times."},
     {"place_context_variables", place_context_variables, METH_NOARGS,
      "Hash context variables made from now on by name, not by address."},
-    {"renew_type_versions", renew_type_versions, METH_NOARGS, "x"},
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see the comment in the source."},
     {NULL, NULL, 0, NULL},
 };
