@@ -15,6 +15,7 @@ class Detach(Workload):
     params = ["cpu", "cuda"]
     param_names = ["device"]
     calls = 100
+    layouts = 9
 
     def setup(self, device):
         if device == "cuda" and not torch.cuda.is_available():

@@ -11,6 +11,7 @@ class Add1(Workload):
     params = [["plain", "inference_mode", "requires_grad", "backward"], [False, True], ["cpu", "cuda"]]
     param_names = ["grad_mode", "dynamic", "device"]
     calls = 100
+    layouts = 9
 
     def setup(self, grad_mode, dynamic, device):
         if device == "cuda" and not torch.cuda.is_available():

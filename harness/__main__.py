@@ -82,7 +82,9 @@ def choose(found: type[Workload], assignments: list[str]) -> list[tuple[object, 
     choices = [
         params
         for params in found.choices()
-        if all(str(value) == wanted.get(name, str(value)) for name, value in zip(found.param_names, params, strict=True))
+        if all(
+            str(value) == wanted.get(name, str(value)) for name, value in zip(found.param_names, params, strict=True)
+        )
     ]
     if not choices:
         raise SuiteError(f"no case of {found.benchmark()} has {wanted}; its parameters are {found.parameters()}")

@@ -2,7 +2,7 @@
 
     .asv/counts/<commit>/<environment>/<benchmark>/<parameters>/
         callgrind.out.gz    the profile that the count came from
-        count.json          instructions per call, total, overhead, calls, seconds, fingerprint
+        count.json          instructions per call, total, overhead, calls, layouts, seconds, fingerprint
     .asv/failures/<time>-<benchmark>-<parameters>/
         output.txt, valgrind.log, ...
 
@@ -59,7 +59,7 @@ def keep(counted: Counted, place: Place) -> Path:
         "total": counted.total,
         "overhead": counted.overhead,
         "calls": counted.calls,
-        "layouts": list(counted.spread),
+        "layouts": list(counted.layouts),
         "seconds": counted.seconds,
         "fingerprint": counted.fingerprint,
     }

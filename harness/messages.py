@@ -24,7 +24,6 @@ class Case:
     index: int
     parameters: tuple[str, ...]
     limit_seconds: float
-    layouts: int = 1
 
     @property
     def benchmark(self) -> tuple[str, str]:
@@ -66,8 +65,7 @@ class Counted:
 
     `total` is as the counter gave it, with `overhead` (an empty body, called as often) in it. `profile` is the
     counter's own output file in the scratch folder, None for a counter that has none. `seconds` splits the worker's
-    wall time by phase. The supervisor adds `spread`, the instructions per call under each memory layout that was tried,
-    and `fingerprint`.
+    wall time by phase. `layouts` are the totals that `total` is the median of. The supervisor adds the fingerprint.
     """
 
     number: int
@@ -76,7 +74,7 @@ class Counted:
     calls: int
     profile: str | None
     seconds: dict[str, float]
-    spread: tuple[float, ...] = ()
+    layouts: tuple[int, ...] = ()
     fingerprint: dict[str, str] | None = None
 
     @property
@@ -126,7 +124,7 @@ def decode(data: bytes) -> Any:
         if kind is Case:
             return _case(fields)
         if kind is Counted:
-            fields["spread"] = tuple(fields["spread"])
+            fields["layouts"] = tuple(fields["layouts"])
         return kind(**fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a message of this harness: {data[:200]!r} ({error!r})") from None

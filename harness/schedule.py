@@ -6,17 +6,7 @@ Once the caller has gone on from one benchmark to the very next of the suite, it
 
 from __future__ import annotations
 
-import dataclasses
-
 from harness.messages import Case, Report
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One worker's life: a case in one memory layout."""
-
-    case: Case
-    layout: int
 
 
 class Schedule:
@@ -27,8 +17,8 @@ class Schedule:
         self._order: tuple[Case, ...] = ()
         self._asked: list[Case] = []
         self._last_asked: Case | None = None
-        self._started: dict[Case, set[int]] = {}
-        self._reports: dict[Case, dict[int, Report]] = {}
+        self._started: set[Case] = set()
+        self._reports: dict[Case, Report] = {}
 
     def ask(self, case: Case, order: tuple[Case, ...]) -> None:
         """Somebody waits for `case`; `order` is the suite, as it is going to be asked for."""
@@ -42,34 +32,28 @@ class Schedule:
         """Nobody waits for `case` any more, and what is known of it is used up."""
         if case in self._asked:
             self._asked.remove(case)
-        self._started.pop(case, None)
+        self._started.discard(case)
         self._reports.pop(case, None)
 
-    def next(self) -> Job | None:
-        """The job to start now, which is then taken as started; None if there is nothing worth starting."""
+    def next(self) -> Case | None:
+        """The case to start now, which is then taken as started; None if there is nothing worth starting."""
         for case in [*self._asked, *self._ahead()]:
-            started = self._started.setdefault(case, set())
-            for layout in range(case.layouts):
-                if layout not in started:
-                    started.add(layout)
-                    return Job(case, layout)
+            if case not in self._started:
+                self._started.add(case)
+                return case
         return None
 
-    def put_back(self, job: Job) -> None:
-        """The job could not be started yet; `next` may offer it again."""
-        self._started.get(job.case, set()).discard(job.layout)
+    def put_back(self, case: Case) -> None:
+        """The case could not be started, or not be finished; `next` may offer it again."""
+        self._started.discard(case)
 
-    def finish(self, job: Job, report: Report) -> None:
-        if job.case in self._started:
-            self._reports.setdefault(job.case, {})[job.layout] = report
+    def finish(self, case: Case, report: Report) -> None:
+        if case in self._started:
+            self._reports[case] = report
 
-    def reports(self, case: Case) -> list[Report] | None:
-        """The reports of all layouts of `case` by layout, None while one is missing."""
-        reports = self._reports.get(case, {})
-        return [reports[layout] for layout in range(case.layouts)] if len(reports) == case.layouts else None
-
-    def asked(self) -> list[Case]:
-        return list(self._asked)
+    def report(self, case: Case) -> Report | None:
+        """What came of `case`, None while it is not known."""
+        return self._reports.get(case)
 
     def _ahead(self) -> list[Case]:
         if self._last_asked not in self._order:

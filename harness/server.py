@@ -32,7 +32,7 @@ CONFIGURATION = "server.json"
 def main() -> None:
     reports = socket.socket(fileno=REPORTS)
     os.urandom = _RepeatedBytes()
-    random.Random = _RepeatingRandom  # type: ignore[misc]
+    random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
     random.seed(0)
     try:
         with open(CONFIGURATION) as file:
@@ -62,7 +62,7 @@ def main() -> None:
     request = client_requests.serve(CONTROL)
     if request is not None:
         gc.enable()
-        worker.live(request, reports, tool, suite_rules)
+        worker.live(request, reports, tool, suite_rules, client_requests.renew_type_versions)
 
 
 class _RepeatedBytes:

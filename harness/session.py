@@ -97,9 +97,10 @@ def session(configuration: Configuration) -> Iterator[Path]:
     except OSError as error:
         raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
     process = None
-    here = {"directory": str(directory), "remove_directory": True, "owner": os.getpid()}
     try:
-        process = start(dataclasses.replace(configuration, **here))
+        process = start(
+            dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid())
+        )
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)

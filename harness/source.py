@@ -1,8 +1,8 @@
 """What a workload's count depends on in its suite's own text: its class and every definition it uses, transitively.
 
 asv's default would hash `track_instructions`, which all workloads inherit. Here the text of the class is taken, with
-the top-level definitions of its module that it names, and so on, also through `from suite.module import name`. Comments,
-docstrings and blank lines do not count: reformatting a sentence must not end a series.
+the top-level definitions of its module that it names, and so on, also through `from suite.module import name`.
+Comments, docstrings and blank lines do not count: reformatting a sentence must not end a series.
 """
 
 from __future__ import annotations

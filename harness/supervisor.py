@@ -1,9 +1,9 @@
 """The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
 
 Started by session.start as a process of its own, in a session of its own, with its configuration as JSON on
-standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in a folder (asv's
-cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone, or nothing was
-asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
+standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in
+a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone,
+or nothing was asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import selectors
 import shutil
 import signal
 import socket
-import statistics
 import struct
 import sys
 import time
@@ -29,7 +28,7 @@ from harness import environment, messages, processes, rules
 from harness import valgrind as valgrind_tool
 from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, Layout, ServerDied, evidence
-from harness.schedule import Job, Schedule
+from harness.schedule import Schedule
 from harness.scratch import Scratch
 
 SOCKET = "harness.socket"
@@ -37,7 +36,6 @@ LOG = "harness.log"
 _TICK_SECONDS = 0.25
 _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
-_PADDING_STEP = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Configuration:
 
 @dataclasses.dataclass
 class _Running:
-    job: Job
+    case: messages.Case
     server: ForkServer
     number: int
     pid: int
@@ -84,14 +82,15 @@ class Supervisor:
         self._rules = rules.load(configuration.rules)
         self._valgrind = valgrind_tool.find() if configuration.counter == "callgrind" else None
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
-        self._servers: dict[int, ForkServer] = {}
-        self._failed_starts: dict[int, str] = {}
+        self._server: ForkServer | None = None
+        self._failed_start: str | None = None
         self._servers_made = 0
         self._running: dict[int, _Running] = {}
         self._waiting: dict[messages.Case, socket.socket] = {}
         self._used: dict[socket.socket, list[Path]] = {}
         self._leftovers: dict[messages.Case, list[Path]] = {}
-        self._suspects: set[Job] = set()
+        self._suspects: set[messages.Case] = set()
+        self._versions: dict[str, str] = {}
         self._workers_made = 0
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
@@ -103,18 +102,18 @@ class Supervisor:
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
         self._scratch.furnish(Path(self._configuration.suite), with_valgrind=self._valgrind is not None)
-        server = self._start_server(0)
+        server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
-        while server.ready is None and 0 not in self._failed_starts:
+        while server.ready is None and self._failed_start is None:
             if time.monotonic() > deadline:
                 raise StartError(f"the fork server was not ready after {_START_SECONDS:.0f} s")
             if self._abandoned():
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
-        if 0 in self._failed_starts:
-            raise StartError(self._failed_starts[0])
+        if self._failed_start is not None:
+            raise StartError(self._failed_start)
 
-    def _start_server(self, layout: int) -> ForkServer:
+    def _start_server(self) -> ForkServer:
         configuration = self._configuration
         server = ForkServer(
             self._servers_made,
@@ -122,11 +121,11 @@ class Supervisor:
             self._rules,
             configuration.rules,
             self._valgrind,
-            Layout(configuration.padding + layout * _PADDING_STEP, configuration.import_first),
+            Layout(configuration.padding, configuration.import_first),
         )
         self._servers_made += 1
-        self._servers[layout] = server
-        self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(layout, server))
+        self._server = server
+        self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
         return server
 
     def warning(self) -> str | None:
@@ -143,7 +142,7 @@ class Supervisor:
     def run(self) -> None:
         """Serve until nobody needs it any more."""
         while not self._abandoned() and time.monotonic() < self._last_heard + _SILENCE_SECONDS:
-            self._start_jobs()
+            self._start_workers()
             self._handle_events()
             self._end_overdue()
 
@@ -184,16 +183,16 @@ class Supervisor:
         self._answer(ask.case)
 
     def _answer(self, case: messages.Case) -> None:
-        """Send the asker of `case` its answer if it is there."""
-        reports = self._schedule.reports(case)
+        """Send the asker of `case` its answer if both are there."""
+        report = self._schedule.report(case)
         connection = self._waiting.get(case)
-        if reports is None or connection is None:
+        if report is None or connection is None:
             return
         del self._waiting[case]
         self._schedule.forget(case)
         self._used[connection] = self._leftovers.pop(case, [])
         with contextlib.suppress(OSError):
-            connection.sendall(messages.encode(self._with_fingerprint(_combined(reports))))
+            connection.sendall(messages.encode(self._with_fingerprint(report)))
 
     def _hang_up(self, connection: socket.socket) -> None:
         """The asker has read its answer, or has gone without it."""
@@ -204,15 +203,15 @@ class Supervisor:
         for case in [case for case, waiting in self._waiting.items() if waiting is connection]:
             del self._waiting[case]
             self._schedule.forget(case)
-            self._suspects = {job for job in self._suspects if job.case != case}
+            self._suspects.discard(case)
             for running in self._running.values():
-                if running.job.case == case:
+                if running.case == case:
                     _kill_group(running.pid)
 
     def _with_fingerprint(self, report: messages.Report) -> messages.Report:
         if not isinstance(report, messages.Counted):
             return report
-        facts = dict(self._servers[0].ready.versions) if 0 in self._servers and self._servers[0].ready else {}
+        facts = dict(self._versions)
         if self._valgrind is not None:
             facts["valgrind"] = self._valgrind.version
             facts["address randomisation"] = "on" if self._valgrind.randomised else "off"
@@ -221,89 +220,83 @@ class Supervisor:
 
     # Workers
 
-    def _start_jobs(self) -> None:
-        starting = sum(1 for server in self._servers.values() if server.ready is None)
+    def _start_workers(self) -> None:
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
         slots = 1 if self._suspects else self._configuration.cores
-        while len(self._running) + starting < slots:
-            job = self._schedule.next()
-            if job is None:
+        while len(self._running) < slots:
+            if self._server is not None and self._server.ready is None:
+                return  # still importing
+            case = self._schedule.next()
+            if case is None:
                 return
-            server = self._servers.get(job.layout)
-            if job.layout in self._failed_starts:
-                self._finish(job, messages.Failed(0, self._failed_starts.pop(job.layout)))
-            elif server is None:
-                self._schedule.put_back(job)
-                self._start_server(job.layout)
-                starting += 1
-            elif server.ready is None:
-                self._schedule.put_back(job)
-                return
+            if self._failed_start is not None:
+                self._finish(case, messages.Failed(0, self._failed_start))
+                self._failed_start = None
+            elif self._server is None:
+                self._schedule.put_back(case)
+                self._start_server()
             else:
-                self._fork(job, server)
+                self._fork(case, self._server)
 
-    def _fork(self, job: Job, server: ForkServer) -> None:
+    def _fork(self, case: messages.Case, server: ForkServer) -> None:
         self._workers_made += 1
         number = self._workers_made
-        case = job.case
         try:
-            folder = self._scratch.worker_folder(_folder_name(job))
+            folder = self._scratch.worker_folder(_folder_name(case))
             pid = server.fork(messages.Order(number, case.module, case.workload, case.index, str(folder)))
             pidfd = os.pidfd_open(pid)
         except (ServerDied, OSError) as error:
-            self._finish(job, messages.Failed(number, f"no worker could be started: {error}"))
+            self._finish(case, messages.Failed(number, f"no worker could be started: {error}"))
             return
         now = time.monotonic()
-        running = _Running(job, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
+        running = _Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
         self._running[number] = running
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
 
-    def _receive(self, layout: int, server: ForkServer) -> None:
-        if self._servers.get(layout) is not server:
+    def _receive(self, server: ForkServer) -> None:
+        if self._server is not server:
             return  # buried since this event was seen
         report = server.receive()
         if report is None:
-            self._bury(layout, server)
+            self._bury(server)
         elif isinstance(report, messages.Ready):
-            pass
+            self._versions = report.versions
         elif report.number == 0 and isinstance(report, messages.Failed):
-            self._failed_starts[layout] = f"{report.sentence}\n{report.details}".strip()
+            self._failed_start = f"{report.sentence}\n{report.details}".strip()
         elif report.number in self._running:
             self._running[report.number].report = report
 
-    def _bury(self, layout: int, server: ForkServer) -> None:
-        """A server is gone, with its workers; the next job for its layout starts another."""
+    def _bury(self, server: ForkServer) -> None:
+        """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        if server.ready is None and layout not in self._failed_starts:
-            self._failed_starts[layout] = f"the fork server did not start: {server.last_words()}"
-        del self._servers[layout]
+        if server.ready is None and self._failed_start is None:
+            self._failed_start = f"the fork server did not start: {server.last_words()}"
+        self._server = None
         server.end()
 
     def _ended(self, running: _Running) -> None:
         """A worker has ended, with or without a report."""
-        layout, server = running.job.layout, running.server
-        while running.report is None and self._servers.get(layout) is server:
-            if not select.select([server.reports], [], [], 0)[0]:
-                break
-            self._receive(layout, server)
+        server = running.server
+        while running.report is None and self._server is server and select.select([server.reports], [], [], 0)[0]:
+            self._receive(server)
         self._selector.unregister(running.pidfd)
         os.close(running.pidfd)
         del self._running[running.number]
         _kill_group(running.pid)  # what the worker started and left behind
         status = running.server.wait(running.pid)
         evidence(self._scratch, running.pid, running.folder)
-        self._leftovers.setdefault(running.job.case, []).extend(
+        self._leftovers.setdefault(running.case, []).extend(
             [running.folder, *self._scratch.out.glob(f"{running.pid}*")]
         )
-        if running.report is None and status is None and not running.timed_out and running.job not in self._suspects:
+        if running.report is None and status is None and not running.timed_out and running.case not in self._suspects:
             # Its server died, perhaps of another case: it gets a second try.
-            self._suspects.add(running.job)
-            self._schedule.put_back(running.job)
+            self._suspects.add(running.case)
+            self._schedule.put_back(running.case)
             return
-        self._suspects.discard(running.job)
+        self._suspects.discard(running.case)
         running.report = running.report or self._explain(running, status)
         self._note_progress(running)
-        self._finish(running.job, running.report)
+        self._finish(running.case, running.report)
 
     def _explain(self, running: _Running, status: int | None) -> messages.Failed:
         log_path, output_path = running.folder / "valgrind.log", running.folder / "output.txt"
@@ -311,7 +304,7 @@ class Supervisor:
         output = output_path.read_text(errors="replace") if output_path.exists() else ""
         if running.timed_out:
             sentence = (
-                f"the case was still running after {running.job.case.limit_seconds:.0f} s and was ended; "
+                f"the case was still running after {running.case.limit_seconds:.0f} s and was ended; "
                 "a larger `limit_seconds` in the workload gives it longer"
             )
         elif status is None:
@@ -325,9 +318,9 @@ class Supervisor:
                 sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
         return messages.Failed(running.number, sentence, (output + log)[-4000:], str(running.folder))
 
-    def _finish(self, job: Job, report: messages.Report) -> None:
-        self._schedule.finish(job, report)
-        self._answer(job.case)
+    def _finish(self, case: messages.Case, report: messages.Report) -> None:
+        self._schedule.finish(case, report)
+        self._answer(case)
 
     def _note_progress(self, running: _Running) -> None:
         path, report = self._configuration.progress, running.report
@@ -339,27 +332,16 @@ class Supervisor:
             outcome = "skipped" if isinstance(report, messages.Skipped) else "failed"
         seconds = time.monotonic() - running.began
         with contextlib.suppress(OSError), open(path, "a") as file:
-            file.write(f"    {running.job.case}  {outcome}  {seconds:.0f} s\n")
+            file.write(f"    {running.case}  {outcome}  {seconds:.0f} s\n")
 
     def end(self) -> None:
-        for server in self._servers.values():
-            server.end()
+        if self._server is not None:
+            self._server.end()
         processes.kill_descendants()
 
 
-def _combined(reports: list[messages.Report]) -> messages.Report:
-    """One answer from the reports of all layouts: the median count, or the first that is not a count."""
-    counted = [report for report in reports if isinstance(report, messages.Counted)]
-    if len(counted) < len(reports):
-        return next(report for report in reports if not isinstance(report, messages.Counted))
-    spread = tuple(report.instructions_per_call for report in counted)
-    middle = statistics.median_low(spread)
-    return dataclasses.replace(counted[spread.index(middle)], spread=spread)
-
-
-def _folder_name(job: Job) -> str:
-    identity = f"{job.case.module}.{job.case.workload}-{job.case.index}-{job.layout}"
-    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+def _folder_name(case: messages.Case) -> str:
+    return hashlib.sha256(f"{case.module}.{case.workload}-{case.index}".encode()).hexdigest()[:12]
 
 
 def _kill_group(leader: int) -> None:

@@ -89,7 +89,7 @@ class CompileRegion(Region):
 
     def __init__(self, counter: Counter) -> None:
         super().__init__(counter)
-        config = importlib.import_module("torch._dynamo.config")
+        config: Any = importlib.import_module("torch._dynamo.config")
         utils: Any = importlib.import_module("torch._dynamo.utils")
         self._instruction_counter = utils._instruction_counter = _InstructionCounter()
         config.record_compile_time_instruction_count = True

@@ -5,7 +5,8 @@
 2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
 3. `setup(*params)`, then the warm-up calls, each after `prepare`. Under valgrind, but not counted.
 4. `prepare` once more, collect garbage, switch the collector off.
-5. Count `calls` calls of `work`, or the region inside them; read the count.
+5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
+   new type versions, settled by as many calls uncounted; the median is the count.
 6. Count an empty body as often: the overhead.
 7. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
    the supervisor's to explain.
@@ -22,6 +23,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from harness import messages
@@ -34,13 +36,15 @@ DETAILS_CHARACTERS = 20_000
 _SENTENCE_CHARACTERS = 1_000
 
 
-def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules) -> NoReturn:
+def live(
+    request: bytes, reports: socket.socket, counter: Counter, rules: Rules, renew_layout: Callable[[], None]
+) -> NoReturn:
     """Do what `request`, an encoded Order, asks; report; never return."""
     order: messages.Order = messages.decode(request)
     status = 1
     try:
         _move_into(order.folder)
-        report = _count(order, counter, rules)
+        report = _count(order, counter, rules, renew_layout)
         status = 0
     except BaseException as error:
         report = _failed(order, error)
@@ -62,7 +66,7 @@ def _move_into(folder: str) -> None:
     random.seed(0)
 
 
-def _count(order: messages.Order, counter: Counter, rules: Rules) -> messages.Report:
+def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: Callable[[], None]) -> messages.Report:
     seconds: dict[str, float] = {}
     phase_began = time.monotonic()
 
@@ -90,11 +94,19 @@ def _count(order: messages.Order, counter: Counter, rules: Rules) -> messages.Re
     except KeyError:
         known = ", ".join(sorted(rules.regions))
         raise CountError(f"the workload's region is {workload.region!r}; these rules know {known}") from None
-    workload.prepare()
-    gc.collect()
     gc.disable()
-    region.count(workload.work, workload.calls)
-    total, profile = counter.read("work")
+    counts = []
+    for _ in range(workload.layouts):
+        if workload.layouts > 1:
+            renew_layout()
+            workload.prepare()
+            for _ in range(workload.calls):
+                workload.work()
+        workload.prepare()
+        gc.collect()
+        region.count(workload.work, workload.calls)
+        counts.append(counter.read("work"))
+    total, profile = sorted(counts, key=lambda pair: pair[0])[(len(counts) - 1) // 2]
     phase_ends("count")
 
     region.count_nothing(workload.calls)
@@ -103,9 +115,10 @@ def _count(order: messages.Order, counter: Counter, rules: Rules) -> messages.Re
 
     if total <= overhead:
         raise CountError(
-            f"the count is {total:,} instructions and that of an empty body {overhead:,}: `work` did nothing that counts"
+            f"the count is {total:,} instructions, that of an empty body {overhead:,}: `work` did nothing that counts"
         )
-    return messages.Counted(order.number, total, overhead, workload.calls, profile, seconds)
+    layouts = tuple(count for count, _ in counts)
+    return messages.Counted(order.number, total, overhead, workload.calls, profile, seconds, layouts)
 
 
 def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:

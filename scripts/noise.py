@@ -2,8 +2,8 @@
 
     python scripts/noise.py [--case BENCHMARK:value,value ...] [--only aa|layout]
 
-A/A counts every case on two servers in opposite order and once alone on a third. Layout counts it on servers that differ
-in something no count should depend on. Each table's last column is the spread: (largest - smallest) / smallest.
+A/A counts every case on two servers in opposite order and once alone on a third. Layout counts it on servers that
+differ in something no count should depend on. The spread is (largest - smallest) / smallest.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def count(names: list[str], suite: Path = ROOT / "benchmarks", **changes: Any) -
         next(iter(found.values()))[0], suite=str(suite), cores=1, ahead="nothing", **changes
     )
     with session.session(configuration) as directory:
-        return {name: workload.ask(case, params, directory).instructions_per_call for name, (case, params) in found.items()}
+        return {
+            name: workload.ask(case, params, directory).instructions_per_call for name, (case, params) in found.items()
+        }
 
 
 def count_with_one_more_module(names: list[str]) -> Counts:

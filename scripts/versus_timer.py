@@ -2,8 +2,9 @@
 
     python scripts/versus_timer.py [--only detach|add1|aot]
 
-Prints a table: instructions per call, seconds per case, ratio. The harness's seconds are those of a case within a suite
-run; its fork server starts once for the whole suite and has a row of its own. Timer counts all of `work`, the harness the
+Prints a table: instructions per call, seconds per case, ratio. The harness's seconds are those of a case within a
+suite run; its fork server starts once for the whole suite and has a row of its own. "counting" is the share of a case's
+seconds in which instructions are counted, at Callgrind's own rate. Timer counts all of `work`, the harness the
 workload's region, so that compile cases differ in their counts by what lies outside Dynamo's compile step.
 """
 

@@ -40,7 +40,7 @@ class Work(Workload):
     def work(self):
         return self.project.work()
 '''
-FAILING = '''
+FAILING = """
 import time
 from harness import Workload
 
@@ -51,7 +51,7 @@ class Fails(Workload):
 class Hangs(Workload):
     def work(self):
         time.sleep(1000)
-'''
+"""
 
 
 class Repository:
@@ -176,7 +176,9 @@ def test_compare_show_and_publish_read_the_results(repository):
 
 def test_an_edited_workload_counts_at_once_and_starts_a_new_series(repository):
     before = repository.result(repository.commits["renamed"], "work.Work")[0]
-    repository.write("benchmarks/work.py", BENCHMARKS.replace("return self.project.work()", "self.project.work()\n" * 2))
+    repository.write(
+        "benchmarks/work.py", BENCHMARKS.replace("return self.project.work()", "self.project.work()\n" * 2)
+    )
     try:
         text = BENCHMARKS.replace("return self.project.work()", "return self.project.work(), self.project.work()")
         repository.write("benchmarks/work.py", text)

@@ -101,8 +101,8 @@ def test_a_valgrind_whose_client_requests_do_not_arrive_is_refused(tmp_path):
     program(
         tmp_path / "bin",
         "valgrind",
-        'case "$1" in --version) echo valgrind-3.19.0;; *) while case "$1" in --*) true;; *) false;; esac; do shift; done;'
-        ' exec "$@";; esac',
+        'case "$1" in --version) echo valgrind-3.19.0;; *) '
+        'while case "$1" in --*) true;; *) false;; esac; do shift; done; exec "$@";; esac',
     )
     answer = count_elsewhere(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
     assert answer.returncode == 1 and "client requests do not reach it" in answer.stderr
@@ -111,7 +111,11 @@ def test_a_valgrind_whose_client_requests_do_not_arrive_is_refused(tmp_path):
 def test_without_valgrinds_headers_the_package_is_named(tmp_path):
     gcc = shutil.which("gcc")
     complaint = "fatal error: valgrind/callgrind.h: No such file or directory"
-    program(tmp_path / "bin", "gcc", f'case "$*" in *client_requests.c*) echo "{complaint}" >&2; exit 1;; esac; exec {gcc} "$@"')
+    program(
+        tmp_path / "bin",
+        "gcc",
+        f'case "$*" in *client_requests.c*) echo "{complaint}" >&2; exit 1;; esac; exec {gcc} "$@"',
+    )
     answer = count_elsewhere(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
     assert answer.returncode == 1 and "header valgrind/callgrind.h is not installed" in answer.stderr
 

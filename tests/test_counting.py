@@ -66,8 +66,8 @@ def test_prepare_is_called_before_each_run(here):
 
 def test_layouts_are_counted_apart_and_the_median_reported(here):
     counted = workload.ask(find(SUITES / "plain", "loops.Laid"), (), here)
-    assert len(counted.spread) == 3
-    assert sorted(counted.spread)[1] == counted.instructions_per_call
+    assert len(counted.layouts) == 3
+    assert sorted(counted.layouts)[1] == counted.total
 
 
 def test_a_count_comes_with_its_fingerprint_and_its_seconds(here):
@@ -148,7 +148,7 @@ def test_a_module_that_cannot_be_imported_costs_its_cases_only(here, monkeypatch
 
 
 def test_parameters_that_the_workload_has_not_are_refused(here):
-    with pytest.raises(SuiteError, match="loops.Loop has no parameters"):
+    with pytest.raises(SuiteError, match=r"loops\.Loop has no parameters"):
         workload.ask(Loop, (10, "dict"), here)
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from harness import messages
 
-CASE = messages.Case("suite.module", "Workload", 3, ("a", "1"), 10.0, 3)
+CASE = messages.Case("suite.module", "Workload", 3, ("a", "1"), 10.0)
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ CASE = messages.Case("suite.module", "Workload", 3, ("a", "1"), 10.0, 3)
         messages.Ask(CASE, (CASE, CASE)),
         messages.Order(7, "suite.module", "Workload", 3, "/folder"),
         messages.Ready({"python": "3.11"}),
-        messages.Counted(7, 1000, 10, 3, "/profile", {"count": 1.5}, (330.0, 331.0), {"torch": "2"}),
+        messages.Counted(7, 1000, 10, 3, "/profile", {"count": 1.5}, (1000, 1001), {"torch": "2"}),
         messages.Counted(7, 1000, 10, 3, None, {}),
         messages.Skipped(7, "no device"),
         messages.Failed(7, "a sentence", "details", None),

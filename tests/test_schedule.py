@@ -1,9 +1,9 @@
 from harness.messages import Case, Skipped
-from harness.schedule import Job, Schedule
+from harness.schedule import Schedule
 
 
-def case(name, index, layouts=1):
-    return Case("suite", name, index, (str(index),), 1.0, layouts)
+def case(name, index):
+    return Case("suite", name, index, (str(index),), 1.0)
 
 
 A0, A1, A2, B0, B1, C0 = (case(name, int(i)) for name, i in ["A0", "A1", "A2", "B0", "B1", "C0"])
@@ -12,10 +12,10 @@ DONE = Skipped(1, "")
 
 
 def drain(schedule):
-    jobs = []
-    while (job := schedule.next()) is not None:
-        jobs.append(job.case)
-    return jobs
+    cases = []
+    while (case := schedule.next()) is not None:
+        cases.append(case)
+    return cases
 
 
 def test_nothing_to_do_before_anybody_asks():
@@ -62,40 +62,27 @@ def test_a_case_run_ahead_is_ready_when_asked_for_and_counted_anew_when_asked_ag
     schedule = Schedule()
     schedule.ask(A0, SUITE)
     assert drain(schedule) == [A0, A1, A2]
-    schedule.finish(Job(A1, 0), DONE)
-    assert schedule.reports(A0) is None
-    assert schedule.reports(A1) == [DONE]
+    schedule.finish(A1, DONE)
+    assert schedule.report(A0) is None
+    assert schedule.report(A1) == DONE
     schedule.ask(A1, SUITE)
     schedule.forget(A1)
-    assert schedule.reports(A1) is None
+    assert schedule.report(A1) is None
     schedule.ask(A1, SUITE)
     assert drain(schedule) == [A1]
 
 
-def test_layouts_are_jobs_of_their_own_and_reported_together():
-    laid = case("L", 0, layouts=3)
-    schedule = Schedule()
-    schedule.ask(laid, ())
-    jobs = [schedule.next(), schedule.next(), schedule.next()]
-    assert jobs == [Job(laid, 0), Job(laid, 1), Job(laid, 2)] and schedule.next() is None
-    for job in reversed(jobs):
-        assert schedule.reports(laid) is None
-        schedule.finish(job, Skipped(job.layout, ""))
-    assert [report.number for report in schedule.reports(laid)] == [0, 1, 2]
-
-
-def test_a_job_put_back_is_offered_again():
+def test_a_case_put_back_is_offered_again():
     schedule = Schedule()
     schedule.ask(A2, SUITE)
-    job = schedule.next()
-    schedule.put_back(job)
-    assert schedule.next() == job
+    schedule.put_back(schedule.next())
+    assert schedule.next() == A2
 
 
 def test_a_forgotten_case_reports_to_nobody():
     schedule = Schedule()
     schedule.ask(A2, SUITE)
-    job = schedule.next()
+    schedule.next()
     schedule.forget(A2)
-    schedule.finish(job, DONE)
-    assert schedule.reports(A2) is None
+    schedule.finish(A2, DONE)
+    assert schedule.report(A2) is None

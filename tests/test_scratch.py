@@ -61,7 +61,7 @@ def test_a_place_that_takes_no_folders_is_named_with_the_cure(monkeypatch):
 
 def test_without_a_compiler_the_package_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with Scratch.make() as scratch, pytest.raises(StartError, match="no C compiler.*apt-get install gcc"):
+    with Scratch.make() as scratch, pytest.raises(StartError, match=r"no C compiler.*apt-get install gcc"):
         scratch.furnish(SUITES / "plain", with_valgrind=False)
 
 

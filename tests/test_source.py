@@ -31,7 +31,7 @@ class Work(Base):
     def work(self):
         return step(helper(1))
 '''
-SHARED = '''
+SHARED = """
 def helper(x):
     return inner(x)
 
@@ -40,7 +40,7 @@ def inner(x):
 
 def unused(x):
     return x
-'''
+"""
 
 
 @pytest.fixture
@@ -91,7 +91,14 @@ def test_what_is_counted_makes_a_version(version_after, old, new):
         ("def elsewhere(x):\n    return x", "def elsewhere(x):\n    return -x"),
         ("\n\n", "\n\n\n"),
     ],
-    ids=["a comment", "a docstring", "the class's docstring", "an unused constant", "an unused function", "blank lines"],
+    ids=[
+        "a comment",
+        "a docstring",
+        "the class's docstring",
+        "an unused constant",
+        "an unused function",
+        "blank lines",
+    ],
 )
 def test_what_is_not_counted_makes_none(version_after, old, new):
     assert version_after(old, new) == version_after()

@@ -24,7 +24,7 @@ def program(path, text):
 
 def test_no_valgrind_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(StartError, match="no `valgrind` on PATH.*apt-get install valgrind"):
+    with pytest.raises(StartError, match=r"no `valgrind` on PATH.*apt-get install valgrind"):
         valgrind.find()
 
 

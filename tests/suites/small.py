@@ -1,11 +1,11 @@
 """The benchmarks' own classes with smaller sizes; copied beside them into a package `small_suite` by test_torch.py."""
 
 import torch
-
 from small_suite.aotdispatcher import AOTDispatcher
 from small_suite.dtensor import Detach
 from small_suite.dynamo_inline import InlineChain
 from small_suite.runtime_overhead import Add1
+
 from harness import Workload
 
 
@@ -19,10 +19,12 @@ class SmallInlineChain(InlineChain):
 
 class SmallAdd1(Add1):
     calls = 10
+    layouts = 1
 
 
 class SmallDetach(Detach):
     calls = 10
+    layouts = 3
 
 
 class NeverCompiles(Workload):

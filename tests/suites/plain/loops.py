@@ -37,9 +37,10 @@ class Pending(Workload):
 
 
 class Laid(Workload):
-    """Counted in three memory layouts."""
+    """Counted in three layouts."""
 
     layouts = 3
+    calls = 5
 
     def work(self):
         return add_up(range(100))
