@@ -26,7 +26,7 @@ from typing import Any
 
 from harness import environment, messages, processes, rules
 from harness import valgrind as valgrind_tool
-from harness.errors import HarnessError, StartError
+from harness.errors import HarnessError, StartError, SuiteError
 from harness.fork_server import ForkServer, Layout, ServerDied, evidence
 from harness.schedule import Schedule
 from harness.scratch import Scratch
@@ -59,6 +59,16 @@ class Configuration:
     padding: int = 0
     import_first: tuple[str, ...] = ()
     remove_directory: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("HARNESS_COUNTER", self.counter, ("callgrind", "opcodes")),
+            ("HARNESS_AHEAD", self.ahead, ("nothing", "benchmark", "suite")),
+        ):
+            if value not in known:
+                raise SuiteError(f"{name} is {value!r}; known are {', '.join(known)}")
+        if self.cores < 1:
+            raise SuiteError(f"HARNESS_CORES is {self.cores}; it takes a whole number from 1 up")
 
 
 @dataclasses.dataclass

@@ -193,13 +193,16 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         raise SuiteError(f"the suite {top.__name__!r} is no file or folder that a server could import")
     file = Path(top.__file__)
     environment = os.environ
+    cores = environment.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
+    if not cores.isdecimal():
+        raise SuiteError(f"HARNESS_CORES is {cores!r}; it takes a whole number from 1 up")
     fields: dict[str, Any] = {
         "directory": "",
         "owner": 0,
         "suite": str(file.parent if file.name == "__init__.py" else file),
         "rules": getattr(top, "RULES", "plain"),
         "counter": environment.get("HARNESS_COUNTER", "callgrind"),
-        "cores": int(environment.get("HARNESS_CORES", len(os.sched_getaffinity(0)))),
+        "cores": int(cores),
         "ahead": environment.get("HARNESS_AHEAD", "benchmark"),
         "progress": environment.get("HARNESS_PROGRESS"),
     }

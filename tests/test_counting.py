@@ -152,6 +152,15 @@ def test_parameters_that_the_workload_has_not_are_refused(here):
         workload.ask(Loop, (10, "dict"), here)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("COUNTER", "callgrnd"), ("AHEAD", "everything"), ("CORES", "0"), ("CORES", "two")]
+)
+def test_a_variable_that_says_nothing_sensible_is_refused(monkeypatch, variable, value):
+    monkeypatch.setenv(f"HARNESS_{variable}", value)
+    with pytest.raises(SuiteError, match=f"HARNESS_{variable} is '?{value}"):
+        workload.configuration_for(Loop)
+
+
 def test_unknown_rules_are_refused(monkeypatch):
     monkeypatch.setattr(sys.modules["plain"], "RULES", "numpy", raising=False)
     with pytest.raises(StartError, match="RULES is 'numpy'; known are"):

@@ -1,0 +1,46 @@
+"""The README's first command in a fresh clone, on real torch; and the same number without asv. Minutes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fresh") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "-B", "main"], cwd=folder, check=True)
+    return folder
+
+
+def test_make_bench_counts_publishes_and_says_where_to_look(clone):
+    surroundings = {**os.environ, "HOME": str(clone.parent)}
+    answer = subprocess.run(
+        ["make", "bench", "BENCH=Detach"], cwd=clone, capture_output=True, text=True, timeout=900, env=surroundings
+    )
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-3000:]
+    assert "benchmarks.dtensor.Detach(cpu)" in answer.stdout  # the progress
+    assert "pages: .asv/html/index.html" in answer.stdout
+    (result,) = clone.glob(".asv/results/*/*-*.json")
+    count, cuda = json.loads(result.read_text())["results"]["dtensor.Detach.track_instructions"][0]
+    assert 40_000 < count < 80_000
+    assert cuda is None or math.isnan(cuda) or cuda > 40_000
+    (kept,) = clone.glob(".asv/counts/*/*/dtensor.Detach/cpu/count.json")
+    assert json.loads(kept.read_text())["instructions per call"] == count
+    assert (clone / ".asv/html/index.html").exists()
+
+    # The same environment without asv.
+    (python,) = clone.glob(".asv/env/*/bin/python")
+    command = [str(python), "-m", "harness", "count", "dtensor.Detach", "--param", "device=cpu", "--json"]
+    answer = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=300, env=surroundings)
+    assert json.loads(answer.stdout)["instructions"] == count, answer.stderr
