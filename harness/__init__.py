@@ -5,12 +5,14 @@ Who stands on whom, from the door down; each module imports only from below.
     workload                          the abstract asv class; count, ask
     session                           start a supervisor, ask it, stop it
     supervisor                        the process beside the fork server
-    fork_server, schedule             one server held from outside; which case is next
+    fork_server, schedule             the server held from outside; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
-    scratch, environment, source, kept  fixed names; fixed variables, fingerprint; versions; what stays
+    source, kept                      what makes a version; what stays beside asv's results
+    scratch, environment              fixed names; fixed variables, and the fingerprint
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts
     valgrind, callgrind_out, counts   the tool; its files; instructions by function
-    messages, processes, errors       the words; the kernel's help; the sentences
+    messages, configuration           the words between processes; what a supervisor is told
+    processes, errors                 the kernel's help; the sentences
 """
 
 from harness.errors import CaseSkipped, CountError, HarnessError, StartError, SuiteError

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import messages, processes, server
+from harness import messages, processes
 from harness.environment import server_environment
 from harness.errors import HarnessError
 from harness.rules import Rules
@@ -60,12 +60,12 @@ class ForkServer:
             "import_first": list(layout.import_first),
             "padding": layout.padding,
         }
-        (folder / server.CONFIGURATION).write_text(json.dumps(configuration))
+        (folder / messages.SERVER_CONFIGURATION).write_text(json.dumps(configuration))
         environment = server_environment(scratch, rules)
         if layout.padding:
             environment["PADDING"] = "x" * layout.padding
         prefix = valgrind.command(str(scratch.out), str(scratch.log)) if valgrind else []
-        inherited = {server.CONTROL: control_inside.fileno(), server.REPORTS: reports_inside.fileno()}
+        inherited = {messages.CONTROL: control_inside.fileno(), messages.REPORTS: reports_inside.fileno()}
         with open(folder / "output.txt", "wb") as output:
             self.process = subprocess.Popen(
                 [*prefix, os.path.realpath(sys.executable), "-S", "-B", "-c", _START],

@@ -10,6 +10,12 @@ import dataclasses
 import json
 from typing import Any
 
+#: The file numbers at which a server finds its two packet sockets: requests to fork and their answers, and reports.
+CONTROL = 3
+REPORTS = 4
+#: The file in its folder that tells a server what to import.
+SERVER_CONFIGURATION = "server.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:

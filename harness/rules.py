@@ -59,10 +59,13 @@ class Rules:
 
 
 def load(name: str) -> Rules:
-    """The rules that a suite asks for by name."""
+    """The rules that a suite asks for by name: those of the module `<name>_rules`, or these."""
     if name == "plain":
         return Rules()
-    if name == "torch":
-        rules: Rules = importlib.import_module("harness.torch_rules").TorchRules()
-        return rules
-    raise SuiteError(f'the suite\'s RULES is {name!r}; known are "plain" and "torch"')
+    try:
+        rules: Rules = importlib.import_module(f"harness.{name}_rules").RULES
+    except ModuleNotFoundError as error:
+        if error.name != f"harness.{name}_rules":
+            raise
+        raise SuiteError(f'the suite\'s RULES is {name!r}; known are "plain" and "torch"') from None
+    return rules

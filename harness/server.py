@@ -23,19 +23,14 @@ from typing import Any, NoReturn
 from harness import counter, messages, rules, worker
 from harness.errors import HarnessError
 
-CONTROL = 3
-REPORTS = 4
-#: Written by the supervisor into the scratch folder before the server starts.
-CONFIGURATION = "server.json"
-
 
 def main() -> None:
-    reports = socket.socket(fileno=REPORTS)
+    reports = socket.socket(fileno=messages.REPORTS)
     os.urandom = _RepeatedBytes()
     random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
     random.seed(0)
     try:
-        with open(CONFIGURATION) as file:
+        with open(messages.SERVER_CONFIGURATION) as file:
             configuration = json.load(file)
         client_requests = importlib.import_module("_client_requests")
         client_requests.place_context_variables()
@@ -59,7 +54,7 @@ def main() -> None:
     gc.collect()
     gc.disable()
     gc.freeze()
-    request = client_requests.serve(CONTROL)
+    request = client_requests.serve(messages.CONTROL)
     if request is not None:
         gc.enable()
         worker.live(request, reports, tool, suite_rules, client_requests.renew_type_versions)

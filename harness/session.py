@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness import messages
-from harness.errors import CountError, HarnessError, StartError
-from harness.supervisor import LOG, SOCKET, Configuration
+from harness.configuration import LOG, SOCKET, Configuration
+from harness.errors import CountError, StartError
 
 _START_SECONDS = 1000.0
 #: The supervisor is to find this very harness, whichever way it was found here.
@@ -114,6 +114,3 @@ def _log(directory: Path) -> str:
         return (directory / LOG).read_text(errors="replace")[-4000:].strip()
     except OSError:
         return ""
-
-
-__all__ = ["Configuration", "HarnessError", "asking", "running_in", "session", "start"]

@@ -26,49 +26,15 @@ from typing import Any
 
 from harness import environment, messages, processes, rules
 from harness import valgrind as valgrind_tool
-from harness.errors import HarnessError, StartError, SuiteError
+from harness.configuration import SOCKET, Configuration
+from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, Layout, ServerDied, evidence
 from harness.schedule import Schedule
 from harness.scratch import Scratch
 
-SOCKET = "harness.socket"
-LOG = "harness.log"
 _TICK_SECONDS = 0.25
 _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Configuration:
-    """What a supervisor is told at its start.
-
-    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is "callgrind" or "opcodes".
-    `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
-    case. `padding` and `import_first` make a memory layout (see Layout), for noise measurements. `remove_directory`
-    says that the directory was made for this supervisor, which is to remove it.
-    """
-
-    directory: str
-    owner: int
-    suite: str
-    rules: str
-    counter: str = "callgrind"
-    ahead: str = "benchmark"
-    cores: int = 1
-    progress: str | None = None
-    padding: int = 0
-    import_first: tuple[str, ...] = ()
-    remove_directory: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("HARNESS_COUNTER", self.counter, ("callgrind", "opcodes")),
-            ("HARNESS_AHEAD", self.ahead, ("nothing", "benchmark", "suite")),
-        ):
-            if value not in known:
-                raise SuiteError(f"{name} is {value!r}; known are {', '.join(known)}")
-        if self.cores < 1:
-            raise SuiteError(f"HARNESS_CORES is {self.cores}; it takes a whole number from 1 up")
 
 
 @dataclasses.dataclass

@@ -159,3 +159,7 @@ class TorchRules(Rules):
             "torch commit": str(torch.version.git_version),
             "processor features": torch.backends.cpu.get_cpu_capability(),
         }
+
+
+#: What `rules.load("torch")` finds.
+RULES = TorchRules()

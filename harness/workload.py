@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import kept, messages, session, source
+from harness.configuration import Configuration
 from harness.errors import CaseSkipped, CountError, SuiteError
-from harness.supervisor import Configuration
 
 
 class _Version:
