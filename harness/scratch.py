@@ -24,12 +24,14 @@ import site
 import subprocess
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import StartError, SuiteError
 
 _SLOTS = 100
+_PATIENCE_SECONDS = 3.0
 _OURS = ("harness", "_client_requests")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".asv")
 
@@ -128,7 +130,9 @@ def _installs_us(entry: Path) -> bool:
 def _take_slot(stack: contextlib.ExitStack) -> Path:
     """The scratch folder's path, with its lock held until `stack` is unwound."""
     base = tempfile.gettempdir()
-    for slot in range(_SLOTS):
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    slot = 0
+    while slot < _SLOTS:
         root = Path(base, f"harness-{os.getuid()}-{slot:02}")
         path = root.with_suffix(".lock")
         try:
@@ -136,7 +140,8 @@ def _take_slot(stack: contextlib.ExitStack) -> Path:
         except PermissionError:
             if not os.access(base, os.W_OK):
                 raise StartError(_no_scratch(base, "permission denied")) from None
-            continue  # somebody else's
+            slot += 1  # somebody else's
+            continue
         except OSError as error:
             raise StartError(_no_scratch(base, error.strerror)) from None
         try:
@@ -149,6 +154,11 @@ def _take_slot(stack: contextlib.ExitStack) -> Path:
             stack.callback(path.unlink, missing_ok=True)
             return root
         os.close(lock)
+        # Another slot is another layout, and the run before this one may just be ending.
+        if time.monotonic() < patient_until:
+            time.sleep(0.1)
+        else:
+            slot += 1
     raise StartError(f"all {_SLOTS} scratch folders in {base} are in use: are that many runs wanted at once?")
 
 
