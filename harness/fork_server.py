@@ -50,6 +50,7 @@ class ForkServer:
         self._control, control_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.reports, reports_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_ANSWER_SECONDS)
+        self.reports.setblocking(False)
         folder = scratch.root / f"server{number}"
         folder.mkdir()
         configuration = {
@@ -83,7 +84,7 @@ class ForkServer:
         self._folder = folder
 
     def receive(self) -> messages.Ready | messages.Report | None:
-        """The next report; None when server and workers are all gone."""
+        """The next report; None when server and workers are all gone. Raises BlockingIOError while there is none."""
         data = self.reports.recv(_REPORT_BYTES)
         if not data:
             return None

@@ -232,7 +232,10 @@ class Supervisor:
     def _receive(self, server: ForkServer) -> None:
         if self._server is not server:
             return  # buried since this event was seen
-        report = server.receive()
+        try:
+            report = server.receive()
+        except BlockingIOError:
+            return  # read since this event was seen
         if report is None:
             self._bury(server)
         elif isinstance(report, messages.Ready):

@@ -109,6 +109,8 @@ class Repository:
             text=True,
             env=self.environment(),
             start_new_session=True,
+            # Whoever runs the tests in the background has SIGINT ignored, and asv would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def result(self, commit: str, benchmark: str) -> list[float | None]:

@@ -208,7 +208,13 @@ def test_whatever_ends_the_owner_ends_everything(how):
         "from harness import workload\n"
         "workload.count(Faults, ('hangs',))\n"
     )
-    owner = subprocess.Popen([sys.executable, "-c", script, str(SUITES)], stderr=subprocess.DEVNULL)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script, str(SUITES)],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # else ignored where tests run in the background
+    )
     assert wait_until(lambda: len(our_processes()) >= 4), our_processes()  # owner, supervisor, server, worker
     owner.send_signal(how)
     owner.wait(timeout=30)
