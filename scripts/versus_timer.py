@@ -5,7 +5,8 @@
 Prints a table: instructions per call, seconds per case, ratio. The harness's seconds are those of a case within a
 suite run; its fork server starts once for the whole suite and has a row of its own. "counting" is the share of a case's
 seconds in which instructions are counted, at Callgrind's own rate. Timer counts all of `work`, the harness the
-workload's region, so that compile cases differ in their counts by what lies outside Dynamo's compile step.
+workload's region, so that compile cases differ in their counts by what lies outside Dynamo's compile step, the reset
+before each call among it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
 TIMER = """
 from torch.utils.benchmark import Timer
 stats = Timer(
-    "workload.work()",
+    "{statement}",
     setup='''
 import sys
 sys.path.insert(0, {root!r})
@@ -77,7 +78,11 @@ def main() -> None:
 def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> float:
     """Instructions per call as Timer counts them, in a process whose `python` is this interpreter."""
     module = found.__module__.rpartition(".")[2]
-    script = TIMER.format(root=str(ROOT), module=module, name=found.__name__, params=params, calls=found.calls)
+    # What compiles must be reset before each call, or only the first one of Timer's warm-up would compile.
+    statement = "workload.prepare(); workload.work()" if found.region == "compile" else "workload.work()"
+    script = TIMER.format(
+        statement=statement, root=str(ROOT), module=module, name=found.__name__, params=params, calls=found.calls
+    )
     environment = {**os.environ, **TorchRules().environment()}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
