@@ -64,9 +64,11 @@ def main() -> None:
 
 
 def _repeat_the_clock() -> None:
-    """Let the clocks that measure tick once a call, the same in every worker. Compilers note how long their phases take;
-    the arithmetic on, and the storage of, large or small durations moved their counts by 0.001 %. time.monotonic, by
-    which programs wait, stays."""
+    """Let the clocks that measure tick once a call, the same in every worker.
+
+    Compilers note how long their phases take; the arithmetic on large or small durations, and their storage, moved
+    counts by 0.001 %. time.monotonic, by which programs wait, stays.
+    """
     time.time_ns = itertools.count(1_700_000_000_000_000_000, 1_000_000).__next__
     time.time = itertools.count(1_700_000_000.0, 0.001).__next__
     time.perf_counter_ns = itertools.count(100_000_000_000, 1_000_000).__next__
