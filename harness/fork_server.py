@@ -94,10 +94,10 @@ class ForkServer:
         return message
 
     def fork(self, order: messages.Order) -> int:
-        """Start a worker and return its pid. Raises ServerDied."""
+        """Start a worker and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
         pid = self._request(b"F" + messages.encode(order))
         if pid < 0:
-            raise ServerDied(f"the fork server could not fork a worker: {os.strerror(-pid)}")
+            raise OSError(-pid, f"the fork server could not fork: {os.strerror(-pid)}")
         return pid
 
     def wait(self, pid: int) -> int | None:

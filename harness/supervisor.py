@@ -221,7 +221,12 @@ class Supervisor:
             folder = self._scratch.worker_folder(_folder_name(case))
             pid = server.fork(messages.Order(number, case.module, case.workload, case.index, str(folder)))
             pidfd = os.pidfd_open(pid)
-        except (ServerDied, OSError) as error:
+        except ServerDied:
+            # It died since its last event was seen: not this case's fault, which another server will count.
+            self._bury(server)
+            self._schedule.put_back(case)
+            return
+        except OSError as error:
             self._finish(case, messages.Failed(number, f"no worker could be started: {error}"))
             return
         now = time.monotonic()
