@@ -201,7 +201,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(repository):
     lines = [line for output in outputs for line in output.splitlines() if " cpu " in line]
     first, second = (float(line.split()[-1]) for line in lines)
     # Their scratch folders differ in one digit, which is a layout: not equal to the instruction, but nearly.
-    assert abs(first - second) / first < 0.003, outputs
+    assert abs(first - second) / first < 0.02, outputs
 
 
 @pytest.fixture
