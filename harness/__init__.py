@@ -9,9 +9,11 @@ Who stands on whom, from the door down; each module imports only from below.
     server, worker                    inside valgrind: import once, fork; the life of a worker
     source, kept                      what makes a version; what stays beside asv's results
     scratch, environment              fixed names; fixed variables, and the fingerprint
+    configuration                     what a supervisor is told
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts
-    valgrind, callgrind_out, counts   the tool; its files; instructions by function
-    messages, configuration           the words between processes; what a supervisor is told
+    readable                          the valgrind tool behind the readable counter: built, cached, found
+    valgrind, callgrind_out, counts   valgrind itself; Callgrind's files; instructions by function
+    messages                          the words between processes
     processes, errors                 the kernel's help; the sentences
 """
 

@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from harness import session, workload
+from harness import messages, session, workload
+from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, SuiteError
 from harness.workload import Workload
 
@@ -27,7 +28,8 @@ def count(arguments: argparse.Namespace) -> int:
     found = find(Path(arguments.suite), arguments.benchmark)
     wanted = choose(found, arguments.param)
     status = 0
-    with session.session(workload.configuration_for(found)) as directory:
+    chosen = {} if arguments.counter is None else {"counter": arguments.counter}
+    with session.session(workload.configuration_for(found, **chosen)) as directory:
         for params in wanted:
             names = dict(zip(found.param_names, map(str, params), strict=True))
             label = " ".join(f"{name}={value}" for name, value in names.items())
@@ -41,10 +43,12 @@ def count(arguments: argparse.Namespace) -> int:
                 status = 1
                 continue
             if arguments.json:
-                record = {"instructions": counted.instructions_per_call, "seconds": counted.seconds}
-                print(json.dumps({**names, **record}), flush=True)
+                told = {number: counted.per_call(number) for number in [messages.HEADLINE, *counted.numbers]}
+                print(json.dumps({**names, **told, "seconds": counted.seconds}), flush=True)
             else:
                 print(f"{counted.instructions_per_call:>18,.2f}  {label}", flush=True)
+                for number in counted.numbers:
+                    print(f"{counted.per_call(number):>22,.2f}  {number}", flush=True)
     return status
 
 
@@ -98,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     counting.add_argument("benchmark", help="as asv names it, e.g. dtensor.Detach")
     counting.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="only these cases")
     counting.add_argument("--suite", default="benchmarks", help="the package of benchmarks (default: %(default)s)")
+    counting.add_argument(
+        "--counter", choices=KINDS, help="what counts (default: HARNESS_COUNTER's value, else callgrind)"
+    )
     counting.add_argument("--json", action="store_true", help="one JSON object a case")
     return parser
 

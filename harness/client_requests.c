@@ -1,11 +1,11 @@
 /* The C face of the harness: what must not run as Python bytecode.
  *
- * call_counted() switches Callgrind's instrumentation on right around the calls, so that nothing of the harness's own
- * Python is in a count. serve() is the fork server's loop: it makes no Python object between two forks, so that every
+ * call_counted() starts and stops counting right around the calls, so that nothing of the harness's own Python is in a
+ * count. serve() is the fork server's loop: it makes no Python object between two forks, so that every
  * worker is born from the same heap, whatever was counted before it.
  *
  * Compiled at the start of every session (half a second, no cache, nothing stale) against the valgrind headers that are
- * installed; with -DWITHOUT_VALGRIND the requests do nothing and running_on_valgrind() is 0.
+ * installed; with -DWITHOUT_VALGRIND the requests do nothing.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -28,39 +28,116 @@
 #define CALLGRIND_START_INSTRUMENTATION ((void)0)
 #define CALLGRIND_STOP_INSTRUMENTATION ((void)0)
 #define CALLGRIND_DUMP_STATS_AT(label) ((void)(label))
+#define READ_INSTRUCTIONS() 0
 #else
 #include <valgrind/callgrind.h>
+/* The request of readable_tool.c: the instructions that this process has executed; 0 under any other tool. */
+#define READ_INSTRUCTIONS() VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('I', 'C'), 0, 0, 0, 0, 0)
 #endif
 
-static PyObject *running_on_valgrind(PyObject *self, PyObject *unused)
+/* Two ways to count: Callgrind's instrumentation is switched on and off, or a sum that always runs is read twice. Python
+ * makes the same calls for both, and no object in any of them: what it allocated between two counts would be a layout of
+ * that counter's own. */
+static int by_reading;
+
+/* What one run gave: the instructions counted, and those that passed while each slot was marked. */
+enum { RUNS = 64, SLOTS = 16, NO_SLOT = -1 };
+struct run {
+    uint64_t counted;
+    uint64_t spent[SLOTS];
+};
+static struct run runs[RUNS];
+static int run; /* the one that is being counted */
+static uint64_t started_at, marked_at;
+static long slot = NO_SLOT;
+
+static inline void start_counting(void)
 {
-    return PyLong_FromLong((long)RUNNING_ON_VALGRIND);
+    if (by_reading)
+        started_at = READ_INSTRUCTIONS();
+    else
+        CALLGRIND_START_INSTRUMENTATION;
 }
 
-static PyObject *start_instrumentation(PyObject *self, PyObject *unused)
+static inline void stop_counting(void)
 {
-    CALLGRIND_START_INSTRUMENTATION;
+    if (by_reading)
+        runs[run].counted += READ_INSTRUCTIONS() - started_at;
+    else
+        CALLGRIND_STOP_INSTRUMENTATION;
+}
+
+/* count_by_reading(yes) -> whether counting can be done so here: under valgrind, and if yes, under the readable tool. */
+static PyObject *count_by_reading(PyObject *self, PyObject *yes)
+{
+    by_reading = yes == Py_True;
+    return PyBool_FromLong(RUNNING_ON_VALGRIND && (!by_reading || READ_INSTRUCTIONS() > 0));
+}
+
+static PyObject *start(PyObject *self, PyObject *unused)
+{
+    start_counting();
     Py_RETURN_NONE;
 }
 
-static PyObject *stop_instrumentation(PyObject *self, PyObject *unused)
+static PyObject *stop(PyObject *self, PyObject *unused)
 {
-    CALLGRIND_STOP_INSTRUMENTATION;
+    stop_counting();
     Py_RETURN_NONE;
 }
 
-/* dump(label): writes what was counted since the last dump into the next numbered file, and zeroes the counts. Only
- * while instrumentation is off: with instrumented frames on the stack the totals come out wrong. */
-static PyObject *dump(PyObject *self, PyObject *label)
+/* mark(slot): what passes from here to the next mark belongs to that slot; NO_SLOT: to none. */
+static PyObject *mark(PyObject *self, PyObject *number)
+{
+    const long next = PyLong_AsLong(number);
+    if (next == -1 && PyErr_Occurred())
+        return NULL;
+    if (next < NO_SLOT || next >= SLOTS) {
+        PyErr_Format(PyExc_ValueError, "mark takes a slot below %d, or -1", SLOTS);
+        return NULL;
+    }
+    const uint64_t now = READ_INSTRUCTIONS();
+    if (slot != NO_SLOT)
+        runs[run].spent[slot] += now - marked_at;
+    marked_at = now;
+    slot = next;
+    Py_RETURN_NONE;
+}
+
+/* take(label): ends a run. Callgrind writes what was counted into the next numbered file and zeroes its counts; only while
+ * stopped: with instrumented frames on the stack its totals come out wrong. */
+static PyObject *take(PyObject *self, PyObject *label)
 {
     const char *text = PyUnicode_AsUTF8(label);
     if (text == NULL)
         return NULL;
-    CALLGRIND_DUMP_STATS_AT(text);
+    if (run == RUNS - 1) {
+        PyErr_Format(PyExc_ValueError, "a worker counts at most %d runs", RUNS - 1);
+        return NULL;
+    }
+    if (!by_reading)
+        CALLGRIND_DUMP_STATS_AT(text);
+    run++;
     Py_RETURN_NONE;
 }
 
-/* call_counted(work, calls): calls work() that many times with instrumentation on. The results are dropped inside the
+/* taken() -> for every run so far what was counted by reading, and by slot. */
+static PyObject *taken(PyObject *self, PyObject *unused)
+{
+    PyObject *all = PyList_New(0);
+    for (int number = 0; all != NULL && number < run; number++) {
+        PyObject *spent = PyList_New(SLOTS);
+        for (int at = 0; spent != NULL && at < SLOTS; at++)
+            PyList_SET_ITEM(spent, at, PyLong_FromUnsignedLongLong(runs[number].spent[at]));
+        PyObject *pair = Py_BuildValue("KN", (unsigned long long)runs[number].counted, spent);
+        if (pair == NULL || PyList_Append(all, pair) < 0)
+            Py_CLEAR(all);
+        Py_XDECREF(pair);
+    }
+    return all;
+}
+
+/* call_counted(work, calls): calls work() that many times and counts that. The results are dropped inside the
  * counted part, as a caller would drop them. */
 static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssize_t number)
 {
@@ -74,7 +151,7 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
         return NULL;
 
     int raised = 0;
-    CALLGRIND_START_INSTRUMENTATION;
+    start_counting();
     for (long call = 0; call < calls; call++) {
         PyObject *result = PyObject_CallNoArgs(work);
         if (result == NULL) {
@@ -83,7 +160,7 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
         }
         Py_DECREF(result);
     }
-    CALLGRIND_STOP_INSTRUMENTATION;
+    stop_counting();
     if (raised)
         return NULL;
     Py_RETURN_NONE;
@@ -219,10 +296,12 @@ static PyObject *serve(PyObject *self, PyObject *number)
 }
 
 static PyMethodDef methods[] = {
-    {"running_on_valgrind", running_on_valgrind, METH_NOARGS, "How many valgrinds this process runs under."},
-    {"start_instrumentation", start_instrumentation, METH_NOARGS, "Start counting instructions."},
-    {"stop_instrumentation", stop_instrumentation, METH_NOARGS, "Stop counting instructions."},
-    {"dump", dump, METH_O, "dump(label): write the counts to the next file and zero them."},
+    {"count_by_reading", count_by_reading, METH_O, "Count with the readable counter (True) or with Callgrind (False)."},
+    {"start", start, METH_NOARGS, "Start counting instructions."},
+    {"stop", stop, METH_NOARGS, "Stop counting instructions."},
+    {"mark", mark, METH_O, "mark(slot): what passes from now on belongs to that slot."},
+    {"take", take, METH_O, "take(label): end a run, whose count is then known."},
+    {"taken", taken, METH_NOARGS, "A pair for every run: what was counted by reading, and by slot."},
     {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
      "call_counted(work, calls): count work() that many times."},
     {"place_context_variables", place_context_variables, METH_NOARGS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from harness.counter import KINDS
 from harness.errors import SuiteError
 
 #: In the supervisor's folder: where it listens, and what it has to say when it dies.
@@ -15,10 +16,11 @@ LOG = "harness.log"
 class Configuration:
     """What a supervisor is told at its start.
 
-    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is "callgrind" or "opcodes".
+    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counter.KINDS.
     `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
-    case. `padding` and `import_first` make a memory layout (see Layout), for noise measurements. `remove_directory`
-    says that the directory was made for this supervisor, which is to remove it.
+    case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
+    under test, make another memory layout and mean nothing: for noise measurements. `remove_directory` says that the
+    directory was made for this supervisor, which is to remove it.
     """
 
     directory: str
@@ -35,7 +37,7 @@ class Configuration:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("HARNESS_COUNTER", self.counter, ("callgrind", "opcodes")),
+            ("HARNESS_COUNTER", self.counter, tuple(KINDS)),
             ("HARNESS_AHEAD", self.ahead, ("nothing", "benchmark", "suite")),
         ):
             if value not in known:

@@ -1,27 +1,43 @@
-"""The one seam to what counts, in two halves.
+"""The one seam to what counts, in two halves: `Kind` outside, which says what starts a server that it can count in, and
+`Counter` inside, which counts one run after another. There are three kinds:
 
-Outside, a counter says which command starts the server. Inside, it switches counting on and off and reads the count.
-`CallgrindCounter` is the real one. `OpcodeCounter` is the tests' honest fake: it needs no valgrind and counts the
-bytecodes that Python executes, so that scheduling, errors and reports are tested in milliseconds with numbers that do
-follow the work.
+"callgrind" is the reference: its counts come with a profile. Counting it switches on, and what runs while it is off is
+translated anew when it is on.
+"readable" counts all the time, in one sum that the program may read at any moment: several numbers come from one run,
+several times faster, without a profile.
+"opcodes" is the tests' honest fake: it needs no valgrind and counts the bytecodes that Python executes, so that
+scheduling, errors and reports are tested in milliseconds with numbers that do follow the work.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness import callgrind_out
+from harness import callgrind_out, readable, valgrind
 from harness.errors import CountError, StartError
 
 
-class Counter:
-    """Inside a worker. Counts accumulate from one `read` to the next."""
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What one run gave, in instructions: what was counted; the file that holds its profile, None if there is none; what
+    passed while each slot was marked, nothing where the counter cannot tell."""
 
-    name = "none"
+    count: int
+    profile: str | None
+    spent: tuple[int, ...] = ()
+
+
+class Counter:
+    """Counts one run after another; each is ended by `take`, and all are told at the end."""
+
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        """`client_requests` is the C extension; profiles are written to `out_folder`."""
 
     def start(self) -> None:
         raise NotImplementedError
@@ -38,39 +54,46 @@ class Counter:
         finally:
             self.stop()
 
-    def read(self, label: str) -> tuple[int, str | None]:
-        """The instructions since the last read, and the file that holds their profile. Only while stopped."""
+    def mark(self, slot: int) -> None:
+        """What passes from here to the next mark, counted or not, belongs to this slot (0 to 15), or to none (-1)."""
+        raise NotImplementedError
+
+    def take(self, label: str) -> None:
+        """End a run. Only while stopped."""
+        raise NotImplementedError
+
+    def taken(self) -> list[Taken]:
+        """Every run so far."""
         raise NotImplementedError
 
 
-class CallgrindCounter(Counter):
-    """Callgrind's instrumentation, through client requests."""
+class ValgrindCounter(Counter):
+    """Callgrind's instrumentation or the readable counter's sum, through client requests.
 
-    name = "callgrind"
+    One class for both: which class an object has decides where Python caches its attributes, and so moved counts.
+    """
 
-    def __init__(self, client_requests: Any, out_folder: str) -> None:
-        if not client_requests.running_on_valgrind():
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        if not client_requests.count_by_reading(readable):
             raise StartError(
                 "the server was started under valgrind but client requests do not reach it; "
                 "`valgrind` on PATH may be a wrapper that does not run it: install your distribution's valgrind"
             )
-        self._requests = client_requests
         self._out_folder = out_folder
-        self._dumps = 0
+        self._readable = readable
+        self._runs = client_requests.taken
         # The C functions themselves stand in for the methods: a Python frame between would be counted.
-        for name, function in (
-            ("start", client_requests.start_instrumentation),
-            ("stop", client_requests.stop_instrumentation),
-            ("call_counted", client_requests.call_counted),
-        ):
-            setattr(self, name, function)
+        for name in ("start", "stop", "call_counted", "mark", "take"):
+            setattr(self, name, getattr(client_requests, name))
 
-    def read(self, label: str) -> tuple[int, str | None]:
-        self._dumps += 1
-        self._requests.dump(label)
-        path = f"{self._out_folder}/{os.getpid()}.{self._dumps}"
+    def taken(self) -> list[Taken]:
+        if self._readable:
+            return [Taken(count, None, tuple(spent)) for count, spent in self._runs()]
+        return [self._read(f"{self._out_folder}/{os.getpid()}.{number + 1}") for number in range(len(self._runs()))]
+
+    def _read(self, path: str) -> Taken:
         try:
-            return callgrind_out.read_total(path), path
+            return Taken(callgrind_out.read_total(path), path)
         except OSError as error:
             raise CountError(
                 f"callgrind wrote no file ({error}); is the disk that holds the scratch folder full?"
@@ -82,15 +105,16 @@ class CallgrindCounter(Counter):
 class OpcodeCounter(Counter):
     """Bytecodes executed, counted by the interpreter's own tracing. For tests: deterministic, and 100 times slower."""
 
-    name = "opcodes"
-
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        self._executed = self._taken_at = self._marked_at = 0
+        self._slot = -1
+        self._spent = [0] * 16
+        self._runs: list[Taken] = []
 
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        self._count += event == "opcode"
+        self._executed += event == "opcode"
         return self._trace
 
     def start(self) -> None:
@@ -99,6 +123,80 @@ class OpcodeCounter(Counter):
     def stop(self) -> None:
         sys.settrace(None)
 
-    def read(self, label: str) -> tuple[int, str | None]:
-        count, self._count = self._count, 0
-        return count, None
+    def mark(self, slot: int) -> None:
+        if self._slot >= 0:
+            self._spent[self._slot] += self._executed - self._marked_at
+        self._slot, self._marked_at = slot, self._executed
+
+    def take(self, label: str) -> None:
+        self._runs.append(Taken(self._executed - self._taken_at, None, tuple(self._spent)))
+        self._taken_at = self._executed
+        self._spent = [0] * 16
+
+    def taken(self) -> list[Taken]:
+        return self._runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What starts a server: what stands before the interpreter on its command line, and variables besides its own.
+
+    `facts` is what the counter adds to the fingerprint, `warning` what makes its counts less trustworthy.
+    """
+
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    warning: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of counter. `readable`: one run gives several numbers. `launch` prepares what is needed in the scratch
+    folder that it is given, and raises StartError where this kind cannot work. `inside` makes the other half."""
+
+    name: str
+    readable: bool
+    under_valgrind: bool
+    launch: Callable[[Path], Launch]
+    inside: type[Counter]
+
+
+def _launch_callgrind(scratch: Path) -> Launch:
+    return _under_valgrind("callgrind", scratch, "--instr-atstart=no", f"--callgrind-out-file={scratch}/out/%p")
+
+
+def _launch_readable(scratch: Path) -> Launch:
+    launch = _under_valgrind(readable.TOOL, scratch)
+    if "VALGRIND_LIB" not in launch.environment:
+        raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {readable.INSTEAD}")
+    readable.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find())
+    return launch
+
+
+def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
+    found = valgrind.find()
+    # The same variable for every tool: another environment would be another layout.
+    folder = scratch / "valgrind"
+    linked = found.link_own_files(folder)
+    return Launch(
+        command=found.command(tool, f"{scratch}/log", *options),
+        environment={"VALGRIND_LIB": str(folder)} if linked else {},
+        facts={"valgrind": found.version, "address randomisation": "on" if found.randomised else "off"},
+        warning=_RANDOMISED if found.randomised else None,
+    )
+
+
+_RANDOMISED = (
+    "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
+    "move by up to 0.7 % between runs; in a container, allow the system call personality"
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("callgrind", False, True, _launch_callgrind, ValgrindCounter),
+        Kind("readable", True, True, _launch_readable, ValgrindCounter),
+        Kind("opcodes", True, False, lambda scratch: Launch(), OpcodeCounter),
+    )
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import socket
@@ -12,11 +11,13 @@ import sys
 from pathlib import Path
 
 from harness import messages, processes
+from harness.configuration import Configuration
+from harness.counter import Launch
 from harness.environment import server_environment
 from harness.errors import HarnessError
 from harness.rules import Rules
 from harness.scratch import Scratch
-from harness.valgrind import Valgrind, explain
+from harness.valgrind import explain
 
 _ANSWER_SECONDS = 120.0
 _REPORT_BYTES = 1 << 18
@@ -27,23 +28,11 @@ class ServerDied(HarnessError):
     """The fork server ended by itself; the text says how."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What moves things in the server's memory without meaning anything: for median and noise measurements.
-
-    `padding` is the length of an environment variable that nobody reads, and the number of small objects made before
-    anything is imported; `import_first` are modules imported before the library under test.
-    """
-
-    padding: int = 0
-    import_first: tuple[str, ...] = ()
-
-
 class ForkServer:
     """One server process. Its reports, and those of its workers, arrive on `reports`."""
 
     def __init__(
-        self, number: int, scratch: Scratch, rules: Rules, rules_name: str, valgrind: Valgrind | None, layout: Layout
+        self, number: int, scratch: Scratch, rules: Rules, configuration: Configuration, launch: Launch
     ) -> None:
         self.ready: messages.Ready | None = None
         self._scratch = scratch
@@ -53,23 +42,22 @@ class ForkServer:
         self.reports.setblocking(False)
         folder = scratch.root / f"server{number}"
         folder.mkdir()
-        configuration = {
+        told = {
             "site": str(scratch.site),
             "out": str(scratch.out),
-            "rules": rules_name,
-            "counter": "callgrind" if valgrind else "opcodes",
-            "import_first": list(layout.import_first),
-            "padding": layout.padding,
+            "rules": configuration.rules,
+            "counter": configuration.counter,
+            "import_first": list(configuration.import_first),
         }
-        (folder / messages.SERVER_CONFIGURATION).write_text(json.dumps(configuration))
-        environment = server_environment(scratch, rules)
-        if layout.padding:
-            environment["PADDING"] = "x" * layout.padding
-        prefix = valgrind.command(str(scratch.out), str(scratch.log)) if valgrind else []
+        # Always as long, so that what is told moves nothing in the server's memory.
+        (folder / messages.SERVER_CONFIGURATION).write_text(json.dumps(told).ljust(4096))
+        environment = {**server_environment(scratch, rules), **launch.environment}
+        if configuration.padding:
+            environment["PADDING"] = "x" * configuration.padding
         inherited = {messages.CONTROL: control_inside.fileno(), messages.REPORTS: reports_inside.fileno()}
         with open(folder / "output.txt", "wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, os.path.realpath(sys.executable), "-S", "-B", "-c", _START],
+                [*launch.command, os.path.realpath(sys.executable), "-S", "-B", "-c", _START],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

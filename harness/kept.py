@@ -2,7 +2,7 @@
 
     .asv/counts/<commit>/<environment>/<benchmark>/<parameters>/
         callgrind.out.gz    the profile that the count came from
-        count.json          instructions per call, total, overhead, calls, layouts, seconds, fingerprint
+        count.json          instructions per call, total, overhead, calls, layouts, numbers, seconds, fingerprint
     .asv/failures/<time>-<benchmark>-<parameters>/
         output.txt, valgrind.log, ...
 
@@ -60,6 +60,7 @@ def keep(counted: Counted, place: Place) -> Path:
         "overhead": counted.overhead,
         "calls": counted.calls,
         "layouts": list(counted.layouts),
+        "numbers": counted.numbers,
         "seconds": counted.seconds,
         "fingerprint": counted.fingerprint,
     }

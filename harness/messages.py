@@ -13,6 +13,8 @@ from typing import Any
 #: The file numbers at which a server finds its two packet sockets: requests to fork and their answers, and reports.
 CONTROL = 3
 REPORTS = 4
+#: The number that a workload is about, among those that one run of it gives.
+HEADLINE = "instructions"
 #: The file in its folder that tells a server what to import.
 SERVER_CONFIGURATION = "server.json"
 
@@ -41,10 +43,15 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """Asker to supervisor: count this case; `order` lists the whole suite's cases as asv will ask for them."""
+    """Asker to supervisor: count this case; `order` lists the whole suite's cases as asv will ask for them.
+
+    `number` is the one of the case's numbers that is wanted. Numbers that were not asked for yet come from the run that
+    was made for the others; a number that was asked for before is counted anew.
+    """
 
     case: Case
     order: tuple[Case, ...] = ()
+    number: str = HEADLINE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +78,8 @@ class Counted:
 
     `total` is as the counter gave it, with `overhead` (an empty body, called as often) in it. `profile` is the
     counter's own output file in the scratch folder, None for a counter that has none. `seconds` splits the worker's
-    wall time by phase. `layouts` are the totals that `total` is the median of. The supervisor adds the fingerprint.
+    wall time by phase. `layouts` are the totals that `total` is the median of. `numbers` is what else the same run
+    tells, by name, without overhead. The supervisor adds the fingerprint.
     """
 
     number: int
@@ -81,11 +89,20 @@ class Counted:
     profile: str | None
     seconds: dict[str, float]
     layouts: tuple[int, ...] = ()
+    numbers: dict[str, int] = dataclasses.field(default_factory=dict)
     fingerprint: dict[str, str] | None = None
 
     @property
     def instructions_per_call(self) -> float:
-        net = self.total - self.overhead
+        return self._per_call(self.total - self.overhead)
+
+    def per_call(self, number: str) -> float | None:
+        """The headline number or a further one; None if this run did not tell it."""
+        if number == HEADLINE:
+            return self.instructions_per_call
+        return self._per_call(self.numbers[number]) if number in self.numbers else None
+
+    def _per_call(self, net: int) -> float:
         return net // self.calls if net % self.calls == 0 else net / self.calls
 
 

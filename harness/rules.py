@@ -6,6 +6,7 @@ valgrind only `environment`, `packages` are used, and nothing under test is impo
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable
 
@@ -15,18 +16,37 @@ from harness.errors import SuiteError
 Body = Callable[[], object]
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What one counted run gave, in instructions for all its calls: the headline number `total`, the file that holds
+    its profile (None: there is none), and by name what else the same run tells."""
+
+    total: int
+    profile: str | None
+    numbers: dict[str, int]
+
+
 class Region:
-    """What is counted: here all of `work`. One object serves one counted run."""
+    """What is counted: here all of `work`. One object serves one case."""
+
+    #: Further numbers of the same run that asv lists, each as a benchmark `track_<name>`. Readable counters only.
+    numbers: tuple[str, ...] = ()
 
     def __init__(self, counter: Counter) -> None:
         self.counter = counter
 
     def count(self, work: Body, calls: int) -> None:
         self.counter.call_counted(work, calls)
+        self.counter.take("work")
 
     def count_nothing(self, calls: int) -> None:
         """The same with an empty body: the overhead."""
         self.counter.call_counted(_Nothing().work, calls)
+        self.counter.take("overhead")
+
+    def read(self) -> list[Reading]:
+        """What every run gave, once all are made."""
+        return [Reading(taken.count, taken.profile, {}) for taken in self.counter.taken()]
 
 
 class _Nothing:

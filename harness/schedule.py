@@ -28,10 +28,14 @@ class Schedule:
         self._last_asked = case
         self._asked.append(case)
 
-    def forget(self, case: Case) -> None:
-        """Nobody waits for `case` any more, and what is known of it is used up."""
+    def answered(self, case: Case) -> None:
+        """Nobody waits for `case` any more; what is known of it may be asked for again."""
         if case in self._asked:
             self._asked.remove(case)
+
+    def forget(self, case: Case) -> None:
+        """Nobody waits for `case` any more, and what is known of it is used up."""
+        self.answered(case)
         self._started.discard(case)
         self._reports.pop(case, None)
 

@@ -11,6 +11,7 @@ keeps its path. Two runs at once take two slots, whose names differ in one digit
         site/       links to every entry of the environment's site-packages; copies of harness and suite; the extension
         home/       an empty HOME
         out/, log/  what callgrind and valgrind write, by pid
+        valgrind/   links to valgrind's own files and the readable counter's tool, where that counts
         work/...    one empty folder a worker, made before it is born, named by its case
 """
 

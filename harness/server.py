@@ -38,10 +38,8 @@ def main() -> None:
         client_requests = importlib.import_module("_client_requests")
         client_requests.place_context_variables()
         site.addsitedir(configuration["site"])
-        if configuration["counter"] == "callgrind":
-            tool: counter.Counter = counter.CallgrindCounter(client_requests, configuration["out"])
-        else:
-            tool = counter.OpcodeCounter()
+        kind = counter.KINDS[configuration["counter"]]
+        tool = kind.inside(client_requests, configuration["out"], kind.readable)
         for module in configuration["import_first"]:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])

@@ -24,11 +24,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, processes, rules
-from harness import valgrind as valgrind_tool
+from harness import environment, messages, processes, rules, valgrind
 from harness.configuration import SOCKET, Configuration
 from harness.errors import HarnessError, StartError
-from harness.fork_server import ForkServer, Layout, ServerDied, evidence
+from harness.counter import KINDS
+from harness.fork_server import ForkServer, ServerDied, evidence
 from harness.schedule import Schedule
 from harness.scratch import Scratch
 
@@ -56,13 +56,15 @@ class Supervisor:
         self._configuration = configuration
         self._scratch = scratch
         self._rules = rules.load(configuration.rules)
-        self._valgrind = valgrind_tool.find() if configuration.counter == "callgrind" else None
+        self._counter = KINDS[configuration.counter]
+        self._launch = self._counter.launch(scratch.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
         self._servers_made = 0
         self._running: dict[int, _Running] = {}
-        self._waiting: dict[messages.Case, socket.socket] = {}
+        self._waiting: dict[messages.Case, tuple[socket.socket, str]] = {}
+        self._told: dict[messages.Case, set[str]] = {}
         self._used: dict[socket.socket, list[Path]] = {}
         self._leftovers: dict[messages.Case, list[Path]] = {}
         self._suspects: set[messages.Case] = set()
@@ -77,7 +79,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
-        self._scratch.furnish(Path(self._configuration.suite), with_valgrind=self._valgrind is not None)
+        self._scratch.furnish(Path(self._configuration.suite), self._counter.under_valgrind)
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
         while server.ready is None and self._failed_start is None:
@@ -90,15 +92,7 @@ class Supervisor:
             raise StartError(self._failed_start)
 
     def _start_server(self) -> ForkServer:
-        configuration = self._configuration
-        server = ForkServer(
-            self._servers_made,
-            self._scratch,
-            self._rules,
-            configuration.rules,
-            self._valgrind,
-            Layout(configuration.padding, configuration.import_first),
-        )
+        server = ForkServer(self._servers_made, self._scratch, self._rules, self._configuration, self._launch)
         self._servers_made += 1
         self._server = server
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
@@ -106,12 +100,7 @@ class Supervisor:
 
     def warning(self) -> str | None:
         """What makes counts here less trustworthy than they could be."""
-        if self._valgrind is not None and self._valgrind.randomised:
-            return (
-                "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
-                "move by up to 0.7 % between runs; in a container, allow the system call personality"
-            )
-        return None
+        return self._launch.warning
 
     # The loop
 
@@ -153,32 +142,43 @@ class Supervisor:
             return
         self._last_heard = time.monotonic()
         order = ask.order if self._configuration.ahead != "nothing" else ()
+        if ask.number in self._told.get(ask.case, ()):
+            self._forget(ask.case)
         self._schedule.ask(ask.case, order)
-        self._waiting[ask.case] = connection
+        self._waiting[ask.case] = connection, ask.number
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
 
     def _answer(self, case: messages.Case) -> None:
         """Send the asker of `case` its answer if both are there."""
         report = self._schedule.report(case)
-        connection = self._waiting.get(case)
-        if report is None or connection is None:
+        if report is None or case not in self._waiting:
             return
-        del self._waiting[case]
-        self._schedule.forget(case)
-        self._used[connection] = self._leftovers.pop(case, [])
+        connection, number = self._waiting.pop(case)
+        self._schedule.answered(case)
+        told = self._told.setdefault(case, set())
+        if told and isinstance(report, messages.Failed):
+            report = dataclasses.replace(report, folder=None)  # the evidence was shown to whoever asked first
+        told.add(number)
+        if number == messages.HEADLINE or isinstance(report, messages.Failed):
+            self._used[connection] = self._leftovers.pop(case, [])
         with contextlib.suppress(OSError):
             connection.sendall(messages.encode(self._with_fingerprint(report)))
+
+    def _forget(self, case: messages.Case) -> None:
+        """What is known of `case` is used up."""
+        self._schedule.forget(case)
+        self._told.pop(case, None)
+        _remove(self._leftovers.pop(case, []))
 
     def _hang_up(self, connection: socket.socket) -> None:
         """The asker has read its answer, or has gone without it."""
         self._selector.unregister(connection)
         connection.close()
-        for path in self._used.pop(connection, []):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        for case in [case for case, waiting in self._waiting.items() if waiting is connection]:
+        _remove(self._used.pop(connection, []))
+        for case in [case for case, (waiting, _) in self._waiting.items() if waiting is connection]:
             del self._waiting[case]
-            self._schedule.forget(case)
+            self._forget(case)
             self._suspects.discard(case)
             for running in self._running.values():
                 if running.case == case:
@@ -187,10 +187,7 @@ class Supervisor:
     def _with_fingerprint(self, report: messages.Report) -> messages.Report:
         if not isinstance(report, messages.Counted):
             return report
-        facts = dict(self._versions)
-        if self._valgrind is not None:
-            facts["valgrind"] = self._valgrind.version
-            facts["address randomisation"] = "on" if self._valgrind.randomised else "off"
+        facts = {**self._versions, **self._launch.facts}
         found = environment.fingerprint(self._rules, self._configuration.counter, facts)
         return dataclasses.replace(report, fingerprint=found)
 
@@ -295,7 +292,7 @@ class Supervisor:
             sentence = f"the fork server died while this case was counted: {running.server.last_words()}"
         else:
             sentence = f"the worker {processes.how_it_ended(status)} without a report"
-            reason = valgrind_tool.explain(log)
+            reason = valgrind.explain(log)
             if reason:
                 sentence += f": {reason}"
             elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
@@ -326,6 +323,11 @@ class Supervisor:
 
 def _folder_name(case: messages.Case) -> str:
     return hashlib.sha256(f"{case.module}.{case.workload}-{case.index}".encode()).hexdigest()[:12]
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _kill_group(leader: int) -> None:

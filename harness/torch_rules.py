@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
-from harness.counter import Counter
+from harness.counter import Counter, Taken
 from harness.errors import CountError, StartError
-from harness.rules import Body, Region, Rules
+from harness.rules import Body, Reading, Region, Rules
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
 #: A name that a release of torch does not have is passed over.
@@ -57,69 +56,162 @@ PRELOAD = (
 )
 
 
-class _InstructionCounter:
-    """Stands in for the module that torch._dynamo.utils.CompileTimeInstructionCounter calls around Dynamo's outermost
-    compile step. Idle until armed."""
+#: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named here
+#: belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics.
+PHASES = {
+    "bytecode_tracing": "tracing",
+    "build_guards": "guards",
+    "create_aot_dispatcher_function": "aot_autograd",
+    "backend_compile": "backend",
+    "compile_fx_inner": "backend",
+}
+_REST = "rest"
+_NAMES = (*dict.fromkeys(PHASES.values()), _REST)
+#: The counter's slots: one a phase, and one for what is outside of every compile step.
+_SLOTS = {name: slot for slot, name in enumerate(_NAMES)}
+_OUTSIDE = len(_NAMES)
+_NOWHERE = -1
 
-    def __init__(self) -> None:
+
+class _Compiles:
+    """Watches Dynamo's outermost compile steps, and marks in the counter which phase of one runs.
+
+    It stands in for the module that torch._dynamo.utils.CompileTimeInstructionCounter calls around such a step (`start`,
+    `end`), and is told of the events that torch._dynamo.utils.dynamo_timed logs. Idle until armed.
+    """
+
+    def __init__(self, counter: Counter, headline: bool) -> None:
+        """With `headline` compile steps are also what the counter counts."""
         self.entries = 0
-        self._switch_on: Callable[[], None] | None = None
-        self._switch_off: Callable[[], None] | None = None
+        self._counter = counter
+        self._headline = headline
+        self._armed = False
+        self._stack: list[int] = []
+        config: Any = importlib.import_module("torch._dynamo.config")
+        utils: Any = importlib.import_module("torch._dynamo.utils")
+        utils._instruction_counter = self
+        config.record_compile_time_instruction_count = True
+        self._watch(utils.ChromiumEventLogger)
 
-    def arm(self, counter: Counter) -> None:
-        self._switch_on, self._switch_off = counter.start, counter.stop
+    def arm(self) -> None:
+        """From now on mark."""
+        self.entries = 0
+        self._armed = True
+        self._counter.mark(_OUTSIDE)
 
     def disarm(self) -> None:
-        self._switch_on = self._switch_off = None
+        self._counter.mark(_NOWHERE)
+        self._armed = False
 
     def start(self) -> int:
         self.entries += 1
-        if self._switch_on is not None:
-            self._switch_on()
+        if self._armed:
+            self._stack.append(_SLOTS[_REST])
+            self._counter.mark(_SLOTS[_REST])
+            if self._headline:
+                self._counter.start()
         return 0
 
     def end(self, number: int) -> int:
-        if self._switch_off is not None:
-            self._switch_off()
+        if self._armed:
+            if self._headline:
+                self._counter.stop()
+            self._stack.clear()
+            self._counter.mark(_OUTSIDE)
         return 0
 
+    def _watch(self, logger: Any) -> None:
+        begin, end = logger.log_event_start, logger.log_event_end
 
-class CompileRegion(Region):
-    """Counts only what runs inside Dynamo's compile step, the backend's compilation included."""
+        def log_event_start(log: Any, event: str, *arguments: Any, **keywords: Any) -> None:
+            if self._stack:
+                phase = PHASES.get(event)
+                self._stack.append(self._stack[-1] if phase is None else _SLOTS[phase])
+                self._counter.mark(self._stack[-1])
+            begin(log, event, *arguments, **keywords)
+
+        def log_event_end(log: Any, event: str, *arguments: Any, **keywords: Any) -> None:
+            end(log, event, *arguments, **keywords)
+            if len(self._stack) > 1:
+                self._stack.pop()
+                self._counter.mark(self._stack[-1])
+
+        logger.log_event_start, logger.log_event_end = log_event_start, log_event_end
+
+
+class WorkRegion(Region):
+    """Counts all of `work`, and apart from it what of that was compiling, if anything was."""
 
     def __init__(self, counter: Counter) -> None:
         super().__init__(counter)
-        config: Any = importlib.import_module("torch._dynamo.config")
-        utils: Any = importlib.import_module("torch._dynamo.utils")
-        self._instruction_counter = utils._instruction_counter = _InstructionCounter()
-        config.record_compile_time_instruction_count = True
+        self._compiles = _Compiles(counter, headline=False)
 
     def count(self, work: Body, calls: int) -> None:
-        self._instruction_counter.entries = 0
-        self._instruction_counter.arm(self.counter)
+        self._compiles.arm()
+        try:
+            self.counter.call_counted(work, calls)
+        finally:
+            self._compiles.disarm()
+        self.counter.take("work")
+
+    def read(self) -> list[Reading]:
+        return [self._with_numbers(taken) for taken in self.counter.taken()]
+
+    @staticmethod
+    def _with_numbers(taken: Taken) -> Reading:
+        phases = dict(zip(_NAMES, taken.spent, strict=False))
+        compiled = sum(phases.values())
+        return Reading(taken.count, taken.profile, {"compile": compiled, **phases} if compiled else {})
+
+
+class CompileRegion(Region):
+    """Counts only what runs inside Dynamo's compile step, the backend's compilation included. The further numbers are
+    `total`, all of `work`, and the phases of the compile step, which add up to it."""
+
+    numbers = ("total", *_NAMES)
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__(counter)
+        self._compiles = _Compiles(counter, headline=True)
+
+    def count(self, work: Body, calls: int) -> None:
+        self._compiles.arm()
         try:
             for _ in range(calls):
                 work()
         finally:
-            self._instruction_counter.disarm()
-        if self._instruction_counter.entries == 0:
+            self._compiles.disarm()
+        self.counter.take("work")
+        if self._compiles.entries == 0:
             raise CountError(
                 "the compile region was never entered: `work` compiled nothing "
                 "(is what it calls still compiled from the call before? `prepare` must reset Dynamo)"
             )
 
     def count_nothing(self, calls: int) -> None:
-        entries = self._instruction_counter.entries
-        self._instruction_counter.arm(self.counter)
+        entries = self._compiles.entries
+        self._compiles.arm()
         for _ in range(entries):
-            self._instruction_counter.end(self._instruction_counter.start())
-        self._instruction_counter.disarm()
+            self._compiles.end(self._compiles.start())
+        self._compiles.disarm()
+        self.counter.take("overhead")
+
+    def read(self) -> list[Reading]:
+        return [self._with_numbers(taken) for taken in self.counter.taken()]
+
+    @staticmethod
+    def _with_numbers(taken: Taken) -> Reading:
+        if not taken.spent:
+            return Reading(taken.count, taken.profile, {})
+        numbers = {"total": sum(taken.spent), **dict(zip(_NAMES, taken.spent, strict=False))}
+        numbers[_REST] += taken.count - sum(numbers[name] for name in _NAMES)
+        return Reading(taken.count, taken.profile, numbers)
 
 
 class TorchRules(Rules):
     """For suites that count torch."""
 
-    regions = {"work": Region, "compile": CompileRegion}
+    regions = {"work": WorkRegion, "compile": CompileRegion}
     packages = ("torch", "numpy", "triton")
 
     def environment(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from harness.errors import StartError
 
@@ -29,17 +30,36 @@ class Valgrind:
         """Whether addresses stay randomised because nothing here may switch that off."""
         return not self.launcher
 
-    def command(self, out_folder: str, log_folder: str) -> list[str]:
-        """Everything before the interpreter. Each process of the server writes files of its own, named by its pid."""
-        return [
+    def command(self, tool: str, log_folder: str, *options: str) -> tuple[str, ...]:
+        """Everything before the interpreter. Each process of the server writes a log of its own, named by its pid."""
+        return (
             *self.launcher,
             self.path,
-            "--tool=callgrind",
-            "--instr-atstart=no",
-            f"--callgrind-out-file={out_folder}/%p",
+            f"--tool={tool}",
+            *options,
             f"--log-file={log_folder}/%p",
             "--vgdb=no",  # no debugger's pipes in the temporary folder
-        ]
+        )
+
+
+    @property
+    def prefix(self) -> Path:
+        return Path(self.path).resolve().parent.parent
+
+    def places(self, *names: str) -> list[Path]:
+        """Folders of valgrind's own that exist: under its prefix, or in Debian's folders for each machine there."""
+        patterns = [*names, *(name.replace("lib/", "lib/*-linux-gnu*/") for name in names)]
+        return [path for pattern in patterns for path in sorted(self.prefix.glob(pattern)) if path.is_dir()]
+
+    def link_own_files(self, folder: Path) -> bool:
+        """Make `folder` what VALGRIND_LIB may name, where a tool can be added. False if valgrind's files are not found."""
+        for place in self.places("libexec/valgrind", "lib/valgrind"):
+            if any(place.glob("none-*-linux")):
+                folder.mkdir()
+                for file in place.iterdir():
+                    (folder / file.name).symlink_to(file)
+                return True
+        return False
 
 
 @functools.cache

@@ -6,7 +6,8 @@
 3. `setup(*params)`, then the warm-up calls, each after `prepare`. Under valgrind, but not counted.
 4. `prepare` once more, collect garbage, switch the collector off.
 5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
-   new type versions, settled by as many calls uncounted; the median is the count.
+   new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
+   counts tells further numbers of the same run: the whole, the phases.
 6. Count an empty body as often: the overhead.
 7. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
    the supervisor's to explain.
@@ -95,7 +96,6 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
         known = ", ".join(sorted(rules.regions))
         raise CountError(f"the workload's region is {workload.region!r}; these rules know {known}") from None
     gc.disable()
-    counts = []
     for _ in range(workload.layouts):
         if workload.layouts > 1:
             renew_layout()
@@ -105,20 +105,29 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
         workload.prepare()
         gc.collect()
         region.count(workload.work, workload.calls)
-        counts.append(counter.read("work"))
-    total, profile = sorted(counts, key=lambda pair: pair[0])[(len(counts) - 1) // 2]
     phase_ends("count")
 
     region.count_nothing(workload.calls)
-    overhead, _ = counter.read("overhead")
     phase_ends("overhead")
 
-    if total <= overhead:
+    *readings, nothing = region.read()
+    median = sorted(readings, key=lambda reading: reading.total)[(len(readings) - 1) // 2]
+
+    if median.total <= nothing.total:
         raise CountError(
-            f"the count is {total:,} instructions, that of an empty body {overhead:,}: `work` did nothing that counts"
+            f"the count is {median.total:,} instructions, that of an empty body {nothing.total:,}: "
+            "`work` did nothing that counts"
         )
-    layouts = tuple(count for count, _ in counts)
-    return messages.Counted(order.number, total, overhead, workload.calls, profile, seconds, layouts)
+    return messages.Counted(
+        order.number,
+        median.total,
+        nothing.total,
+        workload.calls,
+        median.profile,
+        seconds,
+        layouts=tuple(reading.total for reading in readings),
+        numbers={name: count - nothing.numbers.get(name, 0) for name, count in median.numbers.items()},
+    )
 
 
 def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import kept, messages, session, source
+from harness import kept, messages, rules, session, source
 from harness.configuration import Configuration
+from harness.counter import KINDS
 from harness.errors import CaseSkipped, CountError, SuiteError
 
 
@@ -22,28 +23,34 @@ class _Version:
         return source.version(owner)
 
 
-class _TrackInstructions:
-    """What asv finds as `track_instructions`.
+class _Track:
+    """What asv finds as `track_<number>`.
 
     On an instance it is a function of that workload's own, because asv shows the function's `pretty_source` on the
     benchmark's page and all workloads inherit this attribute.
     """
 
-    def __get__(self, workload: Workload | None, owner: type[Workload]) -> Callable[..., float]:
-        def track_instructions(*params: object) -> float:
-            if workload is None:
-                raise TypeError("track_instructions is called on an instance of the workload")
-            return workload.instructions(*params)
+    def __init__(self, number: str) -> None:
+        self._number = number
 
+    def __get__(self, workload: Workload | None, owner: type[Workload]) -> Callable[..., float]:
+        def track(*params: object) -> float:
+            if workload is None:
+                raise TypeError(f"track_{self._number} is called on an instance of the workload")
+            return workload.number(self._number, *params)
+
+        track.__name__ = f"track_{self._number}"
         if workload is not None:
-            track_instructions.pretty_source = source.text(owner)  # type: ignore[attr-defined]
-        return track_instructions
+            track.pretty_source = source.text(owner)  # type: ignore[attr-defined]
+        return track
 
 
 class Workload(abc.ABC):
     """One benchmark: asv lists it as `<module>.<class>.track_instructions`, in instructions per call.
 
     asv calls `track_instructions`; `setup`, `prepare` and `work` run in a worker under valgrind, never in asv itself.
+    What else a run tells in its region (the phases of a compile) asv lists as benchmarks `track_<number>`; they are
+    skipped under a counter that cannot tell, and cost no run of their own under one that can.
     """
 
     # asv's own attributes
@@ -51,7 +58,7 @@ class Workload(abc.ABC):
     param_names: Sequence[str] = ()
     unit = "instructions"
     version = _Version()
-    track_instructions = _TrackInstructions()
+    track_instructions = _Track(messages.HEADLINE)
 
     #: What is counted: "work", or a region that the suite's rules know ("compile" for torch).
     region = "work"
@@ -76,6 +83,12 @@ class Workload(abc.ABC):
         """The counted body."""
 
     # What asv needs
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        region = rules.load(_rules_name(cls)).regions.get(cls.region)  # an unknown one fails when it is counted
+        for number in region.numbers if region else ():
+            setattr(cls, f"track_{number}", _Track(number))
 
     @property
     def timeout(self) -> float:
@@ -120,16 +133,22 @@ class Workload(abc.ABC):
         """The name asv uses, less `.track_instructions`."""
         return ".".join([*cls.__module__.split(".")[1:], cls.__name__])
 
-    def instructions(self, *params: Any) -> float:
-        """The count of one case, from the supervisor in the current folder, or from one of its own.
+    def number(self, number: str, *params: Any) -> float:
+        """One number of one case, from the supervisor in the current folder, or from one of its own.
 
         Raises CountError with the worker's traceback and where the evidence lies. Skips as asv understands it.
         """
-        here = Path.cwd()
         try:
+            configuration = configuration_for(type(self))
+            if number != messages.HEADLINE and not KINDS[configuration.counter].readable:
+                raise CaseSkipped(
+                    f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
+                )
+            here = Path.cwd()
             if session.running_in(here):
-                return ask(type(self), params, here).instructions_per_call
-            return count(type(self), params)
+                return _told(ask(type(self), params, here, number), number)
+            with session.session(configuration) as directory:
+                return _told(ask(type(self), params, directory, number), number)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
 
@@ -140,15 +159,27 @@ class Workload(abc.ABC):
 def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -> float:
     """The instructions per call of one case, counted by a fork server of its own: asv's number without asv.
 
-    `layout` may hold `padding` and `import_first` (see fork_server.Layout). Raises HarnessError; CaseSkipped where the
+    `layout` may hold `padding` and `import_first` (see Configuration). Raises HarnessError; CaseSkipped where the
     workload says that it cannot run here.
     """
     with session.session(configuration_for(workload, **layout)) as directory:
         return ask(workload, params, directory).instructions_per_call
 
 
-def ask(workload: type[Workload], params: Sequence[Any], directory: Path) -> messages.Counted:
-    """Ask the supervisor in `directory` for a case, keep what it left, and return the count."""
+def _told(counted: messages.Counted, number: str) -> float:
+    found = counted.per_call(number)
+    if found is None:
+        raise CountError(f"this run told no {number!r}, only {', '.join([messages.HEADLINE, *counted.numbers])}")
+    return found
+
+
+def ask(
+    workload: type[Workload], params: Sequence[Any], directory: Path, number: str = messages.HEADLINE
+) -> messages.Counted:
+    """Ask the supervisor in `directory` for a case, keep what it left, and return the count.
+
+    Asking again for the same number counts anew; asking for another `number` gives the run that is there.
+    """
     choices = workload.choices()
     try:
         index = choices.index(tuple(params))
@@ -157,13 +188,13 @@ def ask(workload: type[Workload], params: Sequence[Any], directory: Path) -> mes
     order = tuple(other.case(number) for other in _suite(workload) for number in range(len(other.choices())))
     case = workload.case(index)
     names = case.parameters
-    with session.asking(directory, messages.Ask(case, order)) as report:
+    with session.asking(directory, messages.Ask(case, order, number)) as report:
         if isinstance(report, messages.Skipped):
             raise CaseSkipped(report.reason)
         if isinstance(report, messages.Failed):
             raise CountError(_failure(report, workload.benchmark(), names))
         place = kept.place_of(workload.benchmark(), names)
-        if place is not None:
+        if place is not None and number == messages.HEADLINE:
             try:
                 kept.keep(report, place)
             except OSError as error:
@@ -200,13 +231,18 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         "directory": "",
         "owner": 0,
         "suite": str(file.parent if file.name == "__init__.py" else file),
-        "rules": getattr(top, "RULES", "plain"),
+        "rules": _rules_name(workload),
         "counter": environment.get("HARNESS_COUNTER", "callgrind"),
         "cores": int(cores),
         "ahead": environment.get("HARNESS_AHEAD", "benchmark"),
         "progress": environment.get("HARNESS_PROGRESS"),
     }
     return Configuration(**{**fields, **changes})
+
+
+def _rules_name(workload: type[Workload]) -> str:
+    top = sys.modules[workload.__module__.partition(".")[0]]
+    return str(getattr(top, "RULES", "plain"))
 
 
 def _suite(workload: type[Workload]) -> list[type[Workload]]:

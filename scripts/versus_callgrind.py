@@ -1,0 +1,109 @@
+"""Every case with both counters, on this machine, now: counts, seconds, and what of them is counting.
+
+    python scripts/versus_callgrind.py [--bench REGEX] [--rounds N]
+
+A round counts the whole suite on a new server of each counter, with all cores and cases run ahead, as asv run does.
+"difference" is between the counters' counts, "counted" the seconds that the counted part took, "case" all seconds of the
+worker. Further rounds show that every one gives the same counts (A/A): the spread over the rounds stands in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from harness import session, workload
+from harness.errors import CaseSkipped
+from harness.messages import Counted
+
+ROOT = Path(__file__).parent.parent
+COUNTERS = ("callgrind", "readable")
+Found = dict[str, Counted]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default="", help="only cases whose name matches this regular expression")
+    parser.add_argument("--rounds", type=int, default=1)
+    arguments = parser.parse_args()
+    rounds: dict[str, list[Found]] = {}
+    for counter in COUNTERS:
+        for number in range(arguments.rounds):
+            began = time.monotonic()
+            server, found = one_round(counter, arguments.bench)
+            took = time.monotonic() - began
+            print(f"{counter}, round {number + 1}: {took:.0f} s, of which {server:.0f} s server start", flush=True)
+            rounds.setdefault(counter, []).append(found)
+    table(rounds)
+
+
+def one_round(counter: str, pattern: str) -> tuple[float, Found]:
+    """Seconds until the server was ready, and what every case gave."""
+    workloads = suite()
+    began = time.monotonic()
+    found: Found = {}
+    with session.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:
+        ready = time.monotonic() - began
+
+        def count(asked: tuple[type[workload.Workload], tuple[object, ...], str]) -> None:
+            case, params, name = asked
+            try:
+                found[name] = workload.ask(case, params, directory)
+            except CaseSkipped as reason:
+                print(f"  {name} skipped: {reason}")
+
+        asked = [
+            (case, params, f"{case.benchmark()}({', '.join(map(str, params))})")
+            for case in workloads
+            for params in case.choices()
+        ]
+        with ThreadPoolExecutor(len(asked)) as pool:  # the supervisor takes as many at once as there are cores
+            list(pool.map(count, [one for one in asked if re.search(pattern, one[2])]))
+    return ready, found
+
+
+def suite() -> list[type[workload.Workload]]:
+    from harness.__main__ import find
+
+    names = [
+        f"{path.stem}.{name}"
+        for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
+        for name in re.findall(r"^class (\w+)\(Workload\)", path.read_text(), re.MULTILINE)
+    ]
+    return [find(ROOT / "benchmarks", name) for name in names]
+
+
+def table(rounds: dict[str, list[Found]]) -> None:
+    reference, other = (rounds[counter] for counter in COUNTERS)
+    width = max(map(len, reference[0]))
+    print(f"\n{'':<{width}}{'instructions a call':>20}{'':>10}{'counted, s':>20}{'':>7}{'case, s':>16}{'spread':>18}")
+    print(
+        f"{'case':<{width}}{'callgrind':>20}{'difference':>10}{'callgrind':>12}{'readable':>8}"
+        f"{'ratio':>7}{'callgr.':>8}{'readable':>8}{'callgr.':>9}{'readable':>9}"
+    )
+    sums = [0.0] * 4
+    for name, counted in sorted(reference[0].items()):
+        first, second = counted.instructions_per_call, other[0][name].instructions_per_call
+        parts = [counted.seconds["count"], other[0][name].seconds["count"]]
+        wholes = [sum(one.seconds.values()) for one in (counted, other[0][name])]
+        spreads = [spread([found[name] for found in rounds[counter]]) for counter in COUNTERS]
+        sums = [total + part for total, part in zip(sums, [*parts, *wholes], strict=True)]
+        print(
+            f"{name:<{width}}{first:>20,.2f}{second / first - 1:>+10.5%}{parts[0]:>12.1f}{parts[1]:>8.1f}"
+            f"{parts[0] / parts[1]:>7.1f}{wholes[0]:>8.1f}{wholes[1]:>8.1f}{spreads[0]:>9.5%}{spreads[1]:>9.5%}"
+        )
+    print(
+        f"{'all':<{width}}{'':>30}{sums[0]:>12.1f}{sums[1]:>8.1f}{sums[0] / sums[1]:>7.1f}{sums[2]:>8.1f}{sums[3]:>8.1f}"
+    )
+
+
+def spread(rounds: list[Counted]) -> float:
+    counts = [counted.instructions_per_call for counted in rounds]
+    return (max(counts) - min(counts)) / min(counts)
+
+
+if __name__ == "__main__":
+    main()
