@@ -24,12 +24,19 @@ class AOTDispatcher(Workload):
         if subclass:
             self.tensors = [TwoTensor(x, x.clone().detach().requires_grad_(training)) for x in self.tensors]
 
+    def warm_up(self):
+        self.prepare()
+        self.compile(self.tensors[:2])
+
     def prepare(self):
         torch._dynamo.reset()
 
     def work(self):
+        self.compile(self.tensors)
+
+    def compile(self, inputs):
         @torch.compile(backend="aot_eager_decomp_partition", fullgraph=True)
         def add_each(*tensors):
             return [torch.add(x, x) for x in tensors]
 
-        add_each(*self.tensors)
+        add_each(*inputs)

@@ -3,7 +3,7 @@
 1. Born by fork from the pristine server, it is handed an Order and an empty folder. It moves there, with its standard
    streams and everything that writes caches, so that no worker sees another's traces.
 2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
-3. `setup(*params)`, then the warm-up calls, each after `prepare`. Under valgrind, but not counted.
+3. `setup(*params)`, then `warm_up()`, which calls `work` or a smaller one like it. Under valgrind, but not counted.
 4. `prepare` once more, collect garbage, switch the collector off.
 5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
    new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
@@ -85,9 +85,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
         return messages.Skipped(order.number, str(reason) or "setup raised NotImplementedError")
     phase_ends("setup")
 
-    for _ in range(workload.warm_ups):
-        workload.prepare()
-        workload.work()
+    workload.warm_up()
     phase_ends("warm-up")
 
     try:

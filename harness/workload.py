@@ -64,8 +64,6 @@ class Workload(abc.ABC):
     region = "work"
     #: How many calls one count holds. One call right after a collection of garbage costs more than the average of many.
     calls = 1
-    #: Calls before counting, thrown away: they import, fill caches, register.
-    warm_ups = 1
     #: Seconds of wall time that a case may take under valgrind before it is ended.
     limit_seconds = 1500.0
     #: How many counts the median is taken of, each with new versions of all types and so with other things falling on
@@ -77,6 +75,12 @@ class Workload(abc.ABC):
 
     def prepare(self) -> None:  # noqa: B027
         """Reset before each counted run; not counted."""
+
+    def warm_up(self) -> None:
+        """Before anything is counted: whatever happens only the first time. One call of `work`, unless a workload knows
+        how to meet the same code with less work."""
+        self.prepare()
+        self.work()
 
     @abc.abstractmethod
     def work(self) -> object:
