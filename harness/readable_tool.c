@@ -11,7 +11,9 @@
  * What is counted, instruction by instruction:
  *   - All threads: valgrind runs one at a time, and they share the sum. A forked child goes on from its parent's.
  *   - A `rep` string instruction: once for every turn, and once for finding no turn left. Callgrind does likewise.
- *   - A fault in the middle of a stretch: the whole stretch, at most one block too many. Callgrind does likewise.
+ *   - A fault in the middle of a stretch (a signal that the program handles and survives): the whole stretch, so up to
+ *     one block too many. Callgrind adds more than that.
+ *   - The two instructions by which a signal's handler returns to the kernel. Callgrind loses them.
  *   - Both sides of an `&&`: only what is executed. Left to itself valgrind may join two tests into one block without a
  *     branch, in which the second always runs; that is switched off, as Callgrind does.
  *   - What is generated or modified at run time: valgrind hands over the new code, which is counted like any other.

@@ -62,11 +62,13 @@ class Repository:
         (folder / "benchmarks").mkdir(parents=True)
         self.write("benchmarks/__init__.py", "")
         self.write("benchmarks/work.py", BENCHMARKS)
-        configuration = json.loads(_without_comments((ROOT / "asv.conf.json").read_text()))
+        configuration = _configuration("asv.conf.json")
         copy = "import shutil, sysconfig; shutil.copy('{build_dir}/project.py', sysconfig.get_path('purelib'))"
         configuration["install_command"] = [f'python -c "{copy}"', configuration["install_command"][1]]
         configuration["install_command"][1] = configuration["install_command"][1].replace("{conf_dir}", str(ROOT))
         self.write("asv.conf.json", json.dumps(configuration))
+        configuration["matrix"] = _configuration("asv.readable.conf.json")["matrix"]
+        self.write("asv.readable.conf.json", json.dumps(configuration))
         self.git("init", "--quiet", "--initial-branch=main")
         self.commits = {
             "first": self.commit(PROJECT.format(turns=1000), "first"),
@@ -113,13 +115,21 @@ class Repository:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    def result(self, commit: str, benchmark: str) -> list[float | None]:
-        (path,) = self.folder.glob(f".asv/results/*/{commit[:8]}-*.json")
+    def result(self, commit: str, benchmark: str, counter: str = "callgrind") -> list[float | None]:
+        (path,) = self.folder.glob(f".asv/results/*/{commit[:8]}-*{counter}*.json")
         return json.loads(path.read_text())["results"][f"{benchmark}.track_instructions"][0]
 
 
-def _without_comments(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
+def _configuration(name: str) -> dict:
+    lines = (ROOT / name).read_text().splitlines()
+    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+
+
+def test_the_two_configurations_differ_in_the_counter_only():
+    default, readable = _configuration("asv.conf.json"), _configuration("asv.readable.conf.json")
+    assert default.pop("matrix") == {"env_nobuild": {"HARNESS_COUNTER": ["callgrind"]}}
+    assert readable.pop("matrix") == {"env_nobuild": {"HARNESS_COUNTER": ["readable"]}}
+    assert default == readable
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +152,16 @@ def test_run_counts_skips_and_keeps(repository):
     assert count > 1000 and (skipped is None or skipped != skipped)
     (kept,) = repository.folder.glob(f".asv/counts/{repository.commits['renamed']}/*/work.Work/cpu/count.json")
     assert json.loads(kept.read_text())["instructions per call"] == count
+
+
+def test_the_readable_counter_gives_the_same_number_in_a_series_of_its_own(repository):
+    commit = repository.commits["renamed"]
+    answer = repository.asv("--config", "asv.readable.conf.json", "run", "--show-stderr", "HEAD^!")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    readable = repository.result(commit, "work.Work", "readable")[0]
+    assert readable == pytest.approx(repository.result(commit, "work.Work")[0], rel=1e-4)
+    kept = repository.folder.glob(f".asv/counts/{commit}/*/work.Work/cpu/count.json")
+    assert {json.loads(path.read_text())["fingerprint"]["counter"] for path in kept} == {"callgrind", "readable"}
 
 
 def test_continuous_flags_one_percent_and_not_nothing(repository):

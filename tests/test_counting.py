@@ -50,14 +50,40 @@ def test_count_gives_the_number_that_asv_gets(here):
 def test_the_command_line_gives_it_too(here):
     command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--suite", str(SUITES / "plain")]
     answer = subprocess.run(
-        [*command, "--param", "size=10", "--param", "kind=list"],
+        [*command, "--param", "size=10", "--param", "kind=list", "--counter", "opcodes"],
         capture_output=True,
         text=True,
         cwd=ROOT,
         timeout=60,
+        env={name: value for name, value in os.environ.items() if name != "HARNESS_COUNTER"},
     )
     assert answer.returncode == 0, answer.stderr
     assert float(answer.stdout.split()[0].replace(",", "")) == instructions(Loop, (10, "list"), here)
+
+
+def test_another_number_comes_from_the_same_run_and_the_same_number_from_a_new_one(here):
+    first = workload.ask(Loop, (10, "list"), here)
+    assert workload.ask(Loop, (10, "list"), here, "another").number == first.number
+    assert workload.ask(Loop, (10, "list"), here).number > first.number
+
+
+def test_a_number_that_a_run_does_not_tell_is_a_failure_and_not_0(here, monkeypatch):
+    monkeypatch.chdir(here)
+    with pytest.raises(CountError, match="this run told no 'another', only instructions"):
+        Loop().number("another", 10, "list")
+
+
+def test_a_failure_is_told_to_all_who_ask_and_its_evidence_kept_once(here):
+    evidence = []
+    for number in ("instructions", "another"):
+        with pytest.raises(CountError, match="raised while counting") as failure:
+            workload.ask(Faults, ("work raises",), here, number)
+        evidence.append("evidence: " in str(failure.value))
+    assert evidence == [True, False]
+
+
+def test_a_warm_up_of_ones_own_replaces_the_call_of_work(here):
+    assert instructions(find(SUITES / "plain", "loops.Warmed"), (), here) > 0  # raises where anything else came first
 
 
 def test_prepare_is_called_before_each_run(here):

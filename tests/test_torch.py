@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from harness import session, workload
 from harness.__main__ import find
 from harness.errors import CountError
+from harness.messages import Counted
 from tests.conftest import ROOT, SUITES
 
 pytestmark = pytest.mark.torch
 WORKLOADS = ["SmallAOTDispatcher", "SmallInlineChain", "SmallAdd1", "SmallDetach"]
+COMPILED = ["SmallAOTDispatcher", "SmallInlineChain"]
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +29,34 @@ def suite(tmp_path_factory) -> Path:
     return folder
 
 
+def serve(suite: Path, counter: str):
+    configuration = workload.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing", counter=counter)
+    return session.session(configuration)
+
+
+def count_all(suite: Path, directory: Path) -> dict[tuple, Counted]:
+    """Every CPU case once, by name and parameters."""
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(workload.ask, find(suite, f"small.{name}"), params, directory) for name, params in CASES]
+        return dict(zip(CASES, (one.result() for one in asked), strict=True))
+
+
 @pytest.fixture(scope="module")
-def server(suite):
-    with session.session(workload.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing")) as directory:
+def reference(suite) -> dict[tuple, Counted]:
+    with serve(suite, "callgrind") as directory:
+        return count_all(suite, directory)
+
+
+@pytest.fixture(scope="module")
+def server(suite, reference):
+    """With the readable counter; after the other one has ended, because two at once have different scratch folders."""
+    with serve(suite, "readable") as directory:
         yield directory
+
+
+@pytest.fixture(scope="module")
+def readable(suite, server) -> dict[tuple, Counted]:
+    return count_all(suite, server)
 
 
 CASES = [
@@ -55,11 +82,66 @@ def test_every_workload_of_the_suite_is_counted_here(suite):
     assert {name for name, _ in CASES} == set(WORKLOADS)
 
 
-@pytest.mark.parametrize(("name", "params"), CASES, ids=str)
-def test_every_cpu_case_is_counted_under_valgrind(suite, server, name, params):
-    counted = workload.ask(find(suite, f"small.{name}"), params, server)
-    assert counted.instructions_per_call > 10_000
-    assert counted.fingerprint["torch"].startswith("2.")
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_cpu_case_is_counted_the_same_by_both_counters(reference, readable, case):
+    first, second = reference[case], readable[case]
+    assert first.instructions_per_call > 10_000
+    assert second.instructions_per_call == pytest.approx(first.instructions_per_call, rel=1e-4)
+    assert first.fingerprint["torch"].startswith("2.")
+    assert (first.fingerprint["counter"], second.fingerprint["counter"]) == ("callgrind", "readable")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[0] in COMPILED], ids=str)
+def test_the_phases_of_a_compile_add_up_to_it_and_it_is_part_of_the_whole(reference, readable, case):
+    found = readable[case]
+    phases = {name: found.per_call(name) for name in ("tracing", "guards", "aot_autograd", "backend", "rest")}
+    assert sum(phases.values()) == found.instructions_per_call < found.per_call("total")
+    assert set(found.numbers) == {"total", *phases}
+    assert min(phases["tracing"], phases["guards"], phases["backend"], phases["rest"]) > 0
+    # The inline chain's backend is "eager", which knows no AOTAutograd.
+    assert (phases["aot_autograd"] > 0) == (case[0] == "SmallAOTDispatcher")
+    assert reference[case].numbers == {}
+
+
+def test_a_call_of_what_is_compiled_compiles_nothing(readable):
+    assert {found.per_call("compile") for case, found in readable.items() if case[0] == "SmallAdd1"} == {None}
+
+
+def test_work_that_compiles_tells_how_much_of_it_that_is(suite, server):
+    found = workload.ask(find(suite, "small.CompilesInWork"), (), server)
+    whole = workload.ask(find(suite, "small.SmallInlineChain"), ("cpu",), server)
+    assert 0 < found.per_call("tracing") < found.per_call("compile") < found.instructions_per_call
+    assert found.per_call("compile") == pytest.approx(whole.instructions_per_call, rel=0.01)
+
+
+def test_another_number_of_a_case_costs_no_second_run(suite, server):
+    chain = find(suite, "small.SmallInlineChain")
+    first = workload.ask(chain, ("cpu",), server)
+    total = workload.ask(chain, ("cpu",), server, "total")
+    assert (total.number, total.numbers) == (first.number, first.numbers)
+    assert workload.ask(chain, ("cpu",), server, "total").number > first.number
+
+
+def test_asv_lists_the_further_numbers_of_what_compiles_and_of_nothing_else(suite):
+    tracks = ("instructions", "total", "tracing", "guards", "aot_autograd", "backend", "rest")
+    for name, params in CASES:
+        found = {track for track in tracks if hasattr(find(suite, f"small.{name}"), f"track_{track}")}
+        assert found == (set(tracks) if name in COMPILED else {"instructions"}), (name, params)
+
+
+def test_a_further_number_is_given_by_the_readable_counter_and_skipped_by_callgrind(
+    suite, server, monkeypatch, capsys
+):
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    chain = find(suite, "small.SmallInlineChain")()
+    monkeypatch.setenv("HARNESS_COUNTER", "readable")
+    monkeypatch.chdir(server)
+    assert chain.track_total("cpu") > chain.track_instructions("cpu")
+    monkeypatch.setenv("HARNESS_COUNTER", "callgrind")
+    with pytest.raises(SkipNotImplemented):
+        chain.track_total("cpu")
+    assert "skipped: the counter 'callgrind' gives one number a run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -78,6 +160,19 @@ def test_a_cuda_case_is_counted_or_skipped_with_the_reason(suite, server, name):
 def test_equal_cases_count_the_same_to_the_instruction(suite, server):
     detach = find(suite, "small.SmallDetach")
     assert len({workload.ask(detach, ("cpu",), server).total for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(("name", "params"), [case for case in CASES if case[0] in COMPILED], ids=str)
+def test_a_warm_up_leaves_the_workload_as_it_was(suite, name, params):
+    import torch
+
+    case = find(suite, f"small.{name}")()
+    case.setup(*params)
+    before = dict(vars(case))
+    steps = getattr(getattr(case, "module", None), "steps", None)
+    torch._dynamo.reset()
+    case.warm_up()
+    assert vars(case) == before and getattr(getattr(case, "module", None), "steps", None) == steps
 
 
 def test_the_compile_region_must_be_entered(suite, server):

@@ -27,6 +27,18 @@ class SmallDetach(Detach):
     layouts = 3
 
 
+class CompilesInWork(InlineChain):
+    """Counts all of `work`, most of which is compiling."""
+
+    params = ()
+    param_names = ()
+    region = "work"
+    steps = 3
+
+    def setup(self):
+        super().setup("cpu")
+
+
 class NeverCompiles(Workload):
     """Asks for the compile region and compiles nothing."""
 
@@ -41,6 +53,9 @@ class CompilesOnce(InlineChain):
 
     params = ["cpu"]
     steps = 3
+
+    def warm_up(self):
+        self.work()
 
     def prepare(self):
         pass

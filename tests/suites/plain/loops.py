@@ -44,3 +44,21 @@ class Laid(Workload):
 
     def work(self):
         return add_up(range(100))
+
+
+class Warmed(Workload):
+    """Warms up in its own way; fails if `work` was called before."""
+
+    def setup(self):
+        self.order = []
+
+    def warm_up(self):
+        self.order.append("warm-up")
+
+    def prepare(self):
+        self.order.append("prepare")
+
+    def work(self):
+        if self.order != ["warm-up", "prepare"]:
+            raise ValueError(f"before work came {self.order}")
+        return add_up(range(100))
