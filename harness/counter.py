@@ -25,8 +25,8 @@ from harness.errors import CountError, StartError
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """What one run gave, in instructions: what was counted; the file that holds its profile, None if there is none; what
-    passed while each slot was marked, nothing where the counter cannot tell."""
+    """What one run gave, in instructions: what was counted; the file that holds its profile, None if there is none;
+    what passed while each slot was marked, nothing where the counter cannot tell."""
 
     count: int
     profile: str | None

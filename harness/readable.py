@@ -1,4 +1,4 @@
-"""The readable counter's valgrind tool: build it against the valgrind that is installed, and put it where valgrind looks.
+"""The readable counter's valgrind tool: build it against the installed valgrind, and put it where valgrind looks.
 
 valgrind's package brings the static libraries and headers that its own tools are made of. The tool is built at first
 use, in half a second, and cached by its source, the command and valgrind's version.

@@ -26,8 +26,8 @@ from typing import Any
 
 from harness import environment, messages, processes, rules, valgrind
 from harness.configuration import SOCKET, Configuration
-from harness.errors import HarnessError, StartError
 from harness.counter import KINDS
+from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, ServerDied, evidence
 from harness.schedule import Schedule
 from harness.scratch import Scratch

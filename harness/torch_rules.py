@@ -56,8 +56,8 @@ PRELOAD = (
 )
 
 
-#: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named here
-#: belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics.
+#: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named
+#: here belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics.
 PHASES = {
     "bytecode_tracing": "tracing",
     "build_guards": "guards",
@@ -76,8 +76,8 @@ _NOWHERE = -1
 class _Compiles:
     """Watches Dynamo's outermost compile steps, and marks in the counter which phase of one runs.
 
-    It stands in for the module that torch._dynamo.utils.CompileTimeInstructionCounter calls around such a step (`start`,
-    `end`), and is told of the events that torch._dynamo.utils.dynamo_timed logs. Idle until armed.
+    It stands in for the module that torch._dynamo.utils.CompileTimeInstructionCounter calls around such a step
+    (`start`, `end`), and is told of the events that torch._dynamo.utils.dynamo_timed logs. Idle until armed.
     """
 
     def __init__(self, counter: Counter, headline: bool) -> None:

@@ -41,7 +41,6 @@ class Valgrind:
             "--vgdb=no",  # no debugger's pipes in the temporary folder
         )
 
-
     @property
     def prefix(self) -> Path:
         return Path(self.path).resolve().parent.parent
@@ -52,7 +51,8 @@ class Valgrind:
         return [path for pattern in patterns for path in sorted(self.prefix.glob(pattern)) if path.is_dir()]
 
     def link_own_files(self, folder: Path) -> bool:
-        """Make `folder` what VALGRIND_LIB may name, where a tool can be added. False if valgrind's files are not found."""
+        """Make `folder` what VALGRIND_LIB may name, where a tool can be added; False if valgrind's files are not
+        found."""
         for place in self.places("libexec/valgrind", "lib/valgrind"):
             if any(place.glob("none-*-linux")):
                 folder.mkdir()

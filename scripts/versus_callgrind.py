@@ -3,8 +3,8 @@
     python scripts/versus_callgrind.py [--bench REGEX] [--rounds N]
 
 A round counts the whole suite on a new server of each counter, with all cores and cases run ahead, as asv run does.
-"difference" is between the counters' counts, "counted" the seconds that the counted part took, "case" all seconds of the
-worker. Further rounds show that every one gives the same counts (A/A): the spread over the rounds stands in the table.
+"difference" is between the counters' counts, "counted" the seconds that the counted part took, "case" all seconds of
+the worker. "spread" is that of the counts over the rounds (A/A).
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def table(rounds: dict[str, list[Found]]) -> None:
             f"{parts[0] / parts[1]:>7.1f}{wholes[0]:>8.1f}{wholes[1]:>8.1f}{spreads[0]:>9.5%}{spreads[1]:>9.5%}"
         )
     print(
-        f"{'all':<{width}}{'':>30}{sums[0]:>12.1f}{sums[1]:>8.1f}{sums[0] / sums[1]:>7.1f}{sums[2]:>8.1f}{sums[3]:>8.1f}"
+        f"{'all':<{width}}{'':>30}{sums[0]:>12.1f}{sums[1]:>8.1f}{sums[0] / sums[1]:>7.1f}"
+        f"{sums[2]:>8.1f}{sums[3]:>8.1f}"
     )
 
 

@@ -125,7 +125,7 @@ def test_the_tool_is_built_once_and_again_when_its_source_changes(folder, tmp_pa
 def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path, monkeypatch):
     (tmp_path / "cache").write_text("a file where the folder should be")
     readable.furnish(folder, valgrind.find())
-    assert list(folder.glob("readable-*-linux"))[0].is_file()
+    assert next(iter(folder.glob("readable-*-linux"))).is_file()
 
 
 def test_another_machine_is_refused(folder, monkeypatch):

@@ -129,9 +129,7 @@ def test_asv_lists_the_further_numbers_of_what_compiles_and_of_nothing_else(suit
         assert found == (set(tracks) if name in COMPILED else {"instructions"}), (name, params)
 
 
-def test_a_further_number_is_given_by_the_readable_counter_and_skipped_by_callgrind(
-    suite, server, monkeypatch, capsys
-):
+def test_a_further_number_is_given_by_the_readable_counter_and_skipped_by_callgrind(suite, server, monkeypatch, capsys):
     from asv_runner.benchmarks.mark import SkipNotImplemented
 
     chain = find(suite, "small.SmallInlineChain")()
