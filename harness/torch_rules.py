@@ -4,6 +4,8 @@ region inside Dynamo's compile step. No other module of the harness knows torch;
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import os
 from typing import Any
@@ -208,11 +210,11 @@ class CompileRegion(Region):
         return Reading(taken.count, taken.profile, numbers)
 
 
-def _rehearse() -> None:
+def _rehearse() -> list[str]:
     """Compile something that no workload compiles, with every backend: what only the first compile of a process does
-    (rules and patterns registered, tables built) then no worker has to do again."""
+    (rules and patterns registered, tables built) then no worker has to do again. Returns what was rehearsed: where
+    something cannot be compiled, the cases that need it will say why."""
     torch: Any = importlib.import_module("torch")
-    two_tensor: Any = importlib.import_module("torch.testing._internal.two_tensor")
     fresh_cache: Any = importlib.import_module("torch._inductor.utils").fresh_cache
 
     def called(x: Any) -> Any:
@@ -221,14 +223,26 @@ def _rehearse() -> None:
     def body(*inputs: Any) -> list[Any]:
         return [called(x.cos() * 2) for x in inputs]
 
-    plain, training = torch.ones(7), torch.ones(7, requires_grad=True)
-    subclass = two_tensor.TwoTensor(plain, plain.clone())
+    def subclass() -> Any:
+        two_tensor = importlib.import_module("torch.testing._internal.two_tensor").TwoTensor
+        return two_tensor(torch.ones(7), torch.ones(7))
+
+    plain = functools.partial(torch.ones, 7)
+    training = functools.partial(torch.ones, 7, requires_grad=True)
     partitioned = "aot_eager_decomp_partition"
-    with fresh_cache():
-        for backend, x in (("eager", plain), (partitioned, training), (partitioned, subclass), ("inductor", plain)):
+    done = []
+    for name, backend, make in (
+        ("eager", "eager", plain),
+        ("training", partitioned, training),
+        ("subclass", partitioned, subclass),
+        ("inductor", "inductor", plain),
+    ):
+        with contextlib.suppress(Exception), fresh_cache():
             torch._dynamo.reset()
-            torch.compile(body, backend=backend, fullgraph=True)(x)
+            torch.compile(body, backend=backend, fullgraph=True)(make())
+            done.append(name)
     torch._dynamo.reset()
+    return done
 
 
 class TorchRules(Rules):
@@ -236,6 +250,7 @@ class TorchRules(Rules):
 
     regions = {"work": WorkRegion, "compile": CompileRegion}
     packages = ("torch", "numpy", "triton")
+    _rehearsed: list[str] = []
 
     def environment(self) -> dict[str, str]:
         return {
@@ -262,8 +277,7 @@ class TorchRules(Rules):
                         "torch is not installed in the environment that counts: "
                         "install the pin with `pip install --requirement requirements.txt`"
                     ) from None
-
-        _rehearse()
+        self._rehearsed = _rehearse()
 
     def enter_worker(self, folder: str) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
@@ -274,6 +288,7 @@ class TorchRules(Rules):
         return {
             "torch": torch.__version__,
             "torch commit": str(torch.version.git_version),
+            "rehearsed": ", ".join(self._rehearsed),
             "processor features": torch.backends.cpu.get_cpu_capability(),
         }
 

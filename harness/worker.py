@@ -22,6 +22,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -64,6 +65,7 @@ def _move_into(folder: str) -> None:
     os.dup2(output, 2)
     os.close(output)
     os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # the server may have asked for its own
     random.seed(0)
 
 
