@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 
-from harness.counter import Counter
+from harness.counter import Counter, Taken
 from harness.errors import SuiteError
 
 Body = Callable[[], object]
@@ -46,7 +46,11 @@ class Region:
 
     def read(self) -> list[Reading]:
         """What every run gave, once all are made."""
-        return [Reading(taken.count, taken.profile, {}) for taken in self.counter.taken()]
+        return [Reading(taken.count, taken.profile, self.told(taken)) for taken in self.counter.taken()]
+
+    def told(self, taken: Taken) -> dict[str, int]:
+        """The further numbers of one run."""
+        return {}
 
 
 class _Nothing:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.counter import Counter, Taken
 from harness.errors import CountError, StartError
-from harness.rules import Body, Reading, Region, Rules
+from harness.rules import Body, Region, Rules
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
 #: A name that a release of torch does not have is passed over.
@@ -156,14 +156,10 @@ class WorkRegion(Region):
             self._compiles.disarm()
         self.counter.take("work")
 
-    def read(self) -> list[Reading]:
-        return [self._with_numbers(taken) for taken in self.counter.taken()]
-
-    @staticmethod
-    def _with_numbers(taken: Taken) -> Reading:
+    def told(self, taken: Taken) -> dict[str, int]:
         phases = dict(zip(_NAMES, taken.spent, strict=False))
         compiled = sum(phases.values())
-        return Reading(taken.count, taken.profile, {"compile": compiled, **phases} if compiled else {})
+        return {"compile": compiled, **phases} if compiled else {}
 
 
 class CompileRegion(Region):
@@ -198,16 +194,12 @@ class CompileRegion(Region):
         self._compiles.disarm()
         self.counter.take("overhead")
 
-    def read(self) -> list[Reading]:
-        return [self._with_numbers(taken) for taken in self.counter.taken()]
-
-    @staticmethod
-    def _with_numbers(taken: Taken) -> Reading:
+    def told(self, taken: Taken) -> dict[str, int]:
         if not taken.spent:
-            return Reading(taken.count, taken.profile, {})
-        numbers = {"total": sum(taken.spent), **dict(zip(_NAMES, taken.spent, strict=False))}
-        numbers[_REST] += taken.count - sum(numbers[name] for name in _NAMES)
-        return Reading(taken.count, taken.profile, numbers)
+            return {}
+        phases = dict(zip(_NAMES, taken.spent, strict=False))
+        phases[_REST] += taken.count - sum(phases.values())
+        return {"total": sum(taken.spent), **phases}
 
 
 def _rehearse() -> list[str]:

@@ -44,3 +44,28 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone):
     command = [str(python), "-m", "harness", "count", "dtensor.Detach", "--param", "device=cpu", "--json"]
     answer = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=300, env=surroundings)
     assert json.loads(answer.stdout)["instructions"] == count, answer.stderr
+
+    # With the other counter: a series of its own, and what compiles is told by phases too.
+    answer = subprocess.run(
+        ["make", "bench", "BENCH=Detach", "COUNTER=readable"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=surroundings,
+    )
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-3000:]
+    results = {path.name: json.loads(path.read_text()) for path in clone.glob(".asv/results/*/*-*.json")}
+    assert sorted(found["env_vars"]["HARNESS_COUNTER"] for found in results.values()) == ["callgrind", "readable"]
+    counts = [found["results"]["dtensor.Detach.track_instructions"][0][0] for found in results.values()]
+    assert counts[0] == pytest.approx(counts[1], rel=1e-4)
+    index = json.loads((clone / ".asv/html/index.json").read_text())
+    assert set(index["params"]["env-HARNESS_COUNTER"]) == {"callgrind", "readable"}
+    assert "dynamo_inline.InlineChain.track_tracing" in index["benchmarks"]
+
+
+def test_an_unknown_counter_is_refused_before_anything_starts(clone):
+    answer = subprocess.run(
+        ["sh", "scripts/bench.sh", "HEAD^!"], cwd=clone, capture_output=True, text=True, env={"COUNTER": "cachegrind"}
+    )
+    assert answer.returncode == 1 and "known are callgrind and readable" in answer.stderr
