@@ -21,6 +21,7 @@ from harness.valgrind import explain
 
 _ANSWER_SECONDS = 120.0
 _REPORT_BYTES = 1 << 18
+_ORDER_BYTES = 4096
 _START = "from harness.server import main; main()"
 
 
@@ -83,7 +84,8 @@ class ForkServer:
 
     def fork(self, order: messages.Order) -> int:
         """Start a worker and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
-        pid = self._request(b"F" + messages.encode(order))
+        # Always as long: the number of a worker must not move what lies behind the request in its memory.
+        pid = self._request(b"F" + messages.encode(order).ljust(_ORDER_BYTES))
         if pid < 0:
             raise OSError(-pid, f"the fork server could not fork: {os.strerror(-pid)}")
         return pid
