@@ -57,8 +57,9 @@ class ForkServer:
             environment["PADDING"] = "x" * configuration.padding
         inherited = {messages.CONTROL: control_inside.fileno(), messages.REPORTS: reports_inside.fileno()}
         with open(folder / "output.txt", "wb") as output:
+            # -P: what imports remember of the current folder would depend on the time at which files appeared in it.
             self.process = subprocess.Popen(
-                [*launch.command, os.path.realpath(sys.executable), "-S", "-B", "-c", _START],
+                [*launch.command, os.path.realpath(sys.executable), "-S", "-B", "-P", "-c", _START],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

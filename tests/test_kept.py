@@ -16,13 +16,14 @@ def place(tmp_path):
 def counted(tmp_path):
     profile = tmp_path / "profile"
     profile.write_text("totals: 1010\n")
-    return Counted(1, 1010, 10, 10, str(profile), {"count": 1.0}, (1010,), {"torch": "2.13.0"})
+    return Counted(1, 1010, 10, 10, str(profile), {"count": 1.0}, (1010,), {"rest": 30}, {"torch": "2.13.0"})
 
 
 def test_a_count_lies_where_the_documentation_says(place, counted):
     folder = kept.keep(counted, place)
     assert str(folder).endswith(".asv/counts/abc123/virtualenv-py3.11/dtensor.Detach/cpu-a_b")
     record = json.loads((folder / "count.json").read_text())
+    assert record["numbers"] == {"rest": 30}
     assert record["instructions per call"] == 100 and record["fingerprint"] == {"torch": "2.13.0"}
     assert gzip.decompress((folder / "callgrind.out.gz").read_bytes()) == b"totals: 1010\n"
 
