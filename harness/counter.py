@@ -139,7 +139,8 @@ class OpcodeCounter(Counter):
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """What starts a server: what stands before the interpreter on its command line, and variables besides its own.
+    """What starts a server: what stands before the interpreter on its command line (valgrind, or nothing), and
+    variables besides its own.
 
     `facts` is what the counter adds to the fingerprint, `warning` what makes its counts less trustworthy.
     """
@@ -157,7 +158,6 @@ class Kind:
 
     name: str
     readable: bool
-    under_valgrind: bool
     launch: Callable[[Path], Launch]
     inside: type[Counter]
 
@@ -195,8 +195,8 @@ _RANDOMISED = (
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("callgrind", False, True, _launch_callgrind, ValgrindCounter),
-        Kind("readable", True, True, _launch_readable, ValgrindCounter),
-        Kind("opcodes", True, False, lambda scratch: Launch(), OpcodeCounter),
+        Kind("callgrind", False, _launch_callgrind, ValgrindCounter),
+        Kind("readable", True, _launch_readable, ValgrindCounter),
+        Kind("opcodes", True, lambda scratch: Launch(), OpcodeCounter),
     )
 }

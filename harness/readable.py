@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 
 from harness.errors import StartError
-from harness.valgrind import Valgrind
+from harness.valgrind import Valgrind, c_compiler
 
 TOOL = "readable"
 _SOURCE = Path(__file__).with_name("readable_tool.c")
@@ -66,9 +66,6 @@ def _try(tool: Path, valgrind: Valgrind) -> None:
 
 
 def _command(valgrind: Valgrind) -> list[str]:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise StartError("no C compiler (`gcc` or `cc`) on PATH: install one (Debian, Ubuntu: apt-get install gcc)")
     machine = _machine()
     libraries = [f"lib{part}-{machine}-linux.a" for part in ("coregrind", "vex")]
     folder = _libraries(valgrind, libraries[0])
@@ -77,7 +74,7 @@ def _command(valgrind: Valgrind) -> list[str]:
     if not (headers / "pub_tool_tooliface.h").exists():
         raise StartError(f"valgrind's header pub_tool_tooliface.h is not in {headers}: {INSTEAD}")
     return [
-        compiler,
+        c_compiler(),
         *_FLAGS,
         *(f"-DVG{kind}_{machine}{system}=1" for kind, system in (("A", ""), ("P", "_linux"), ("PV", "_linux_vanilla"))),
         "-DVGO_linux=1",

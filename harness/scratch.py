@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import StartError, SuiteError
+from harness.valgrind import c_compiler
 
 _SLOTS = 100
 _PATIENCE_SECONDS = 3.0
@@ -86,9 +87,7 @@ class Scratch:
         self._compile(with_valgrind)
 
     def _compile(self, with_valgrind: bool) -> None:
-        compiler = shutil.which("gcc") or shutil.which("cc")
-        if compiler is None:
-            raise StartError("no C compiler (`gcc` or `cc`) on PATH: install one (Debian, Ubuntu: apt-get install gcc)")
+        compiler = c_compiler()
         headers = sysconfig.get_path("include")
         if not os.path.exists(os.path.join(headers, "Python.h")):
             raise StartError(

@@ -56,8 +56,7 @@ class Supervisor:
         self._configuration = configuration
         self._scratch = scratch
         self._rules = rules.load(configuration.rules)
-        self._counter = KINDS[configuration.counter]
-        self._launch = self._counter.launch(scratch.root)
+        self._launch = KINDS[configuration.counter].launch(scratch.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
@@ -79,7 +78,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
-        self._scratch.furnish(Path(self._configuration.suite), self._counter.under_valgrind)
+        self._scratch.furnish(Path(self._configuration.suite), with_valgrind=bool(self._launch.command))
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
         while server.ready is None and self._failed_start is None:

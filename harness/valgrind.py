@@ -80,6 +80,14 @@ def find() -> Valgrind:
     return Valgrind(path, match[1], _launcher())
 
 
+def c_compiler() -> str:
+    """What compiles the harness's own C. Raises StartError if there is none."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise StartError("no C compiler (`gcc` or `cc`) on PATH: install one (Debian, Ubuntu: apt-get install gcc)")
+    return compiler
+
+
 def _launcher() -> tuple[str, ...]:
     """setarch, which switches address randomisation off for what it starts; nothing where that is forbidden."""
     setarch = shutil.which("setarch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import itertools
 import os
 import sys
@@ -149,9 +150,8 @@ class Workload(abc.ABC):
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
                 )
             here = Path.cwd()
-            if session.running_in(here):
-                return _told(ask(type(self), params, here, number), number)
-            with session.session(configuration) as directory:
+            running = contextlib.nullcontext(here) if session.running_in(here) else session.session(configuration)
+            with running as directory:
                 return _told(ask(type(self), params, directory, number), number)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
@@ -189,7 +189,7 @@ def ask(
         index = choices.index(tuple(params))
     except ValueError:
         raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}") from None
-    order = tuple(other.case(number) for other in _suite(workload) for number in range(len(other.choices())))
+    order = tuple(other.case(number) for other in suite(workload.__module__) for number in range(len(other.choices())))
     case = workload.case(index)
     names = case.parameters
     with session.asking(directory, messages.Ask(case, order, number)) as report:
@@ -249,9 +249,12 @@ def _rules_name(workload: type[Workload]) -> str:
     return str(getattr(top, "RULES", "plain"))
 
 
-def _suite(workload: type[Workload]) -> list[type[Workload]]:
-    """The workloads of the suite that are imported here, in asv's order. With asv's fork server that is all of them."""
-    package = workload.__module__.partition(".")[0]
+def suite(name: str) -> list[type[Workload]]:
+    """The workloads imported here of the suite that `name`, a package or a module in it, belongs to; in asv's order.
+
+    With asv's fork server that is all of them.
+    """
+    package = name.partition(".")[0]
     return sorted(
         (
             other

@@ -10,7 +10,10 @@ the worker. "spread" is that of the counts over the rounds (A/A).
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,14 +69,11 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
 
 
 def suite() -> list[type[workload.Workload]]:
-    from harness.__main__ import find
-
-    names = [
-        f"{path.stem}.{name}"
-        for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
-        for name in re.findall(r"^class (\w+)\(Workload\)", path.read_text(), re.MULTILINE)
-    ]
-    return [find(ROOT / "benchmarks", name) for name in names]
+    """Every workload, in asv's order."""
+    sys.path.insert(0, str(ROOT))
+    for module in pkgutil.iter_modules([str(ROOT / "benchmarks")], "benchmarks."):
+        importlib.import_module(module.name)
+    return workload.suite("benchmarks")
 
 
 def table(rounds: dict[str, list[Found]]) -> None:
