@@ -2,22 +2,45 @@
 
 Who stands on whom, from the door down; each module imports only from below.
 
+    torch_statements                  an asv class made of short definitions in Python and C++
+    build                             the process that builds what cases need
     workload                          the abstract asv class; count, ask
     session                           start a supervisor, ask it, stop it
     supervisor                        the process beside the fork server
-    fork_server, schedule             the server held from outside; which case is next
+    fork_server, builds, schedule     the server held from outside; building; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
     source, kept                      what makes a version; what stays beside asv's results
     scratch, environment              fixed names; fixed variables, and the fingerprint
     configuration                     what a supervisor is told
+    torch_builds, expansion           compiling and scripting statements; definitions -> cases
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts
     readable                          the valgrind tool behind the readable counter: built, cached, found
     valgrind, callgrind_out, counts   valgrind itself; Callgrind's files; instructions by function
+    definitions, cache                what a statement's case is made of; what outlives a run
     messages                          the words between processes
     processes, errors                 the kernel's help; the sentences
 """
 
+from harness.definitions import GroupedModules, GroupedSetup, GroupedStmts, GroupedVariants, TimerArgs, parse_stmts
 from harness.errors import CaseSkipped, CountError, HarnessError, StartError, SuiteError
+from harness.expansion import materialize
+from harness.torch_statements import Statements
 from harness.workload import Workload, count
 
-__all__ = ["CaseSkipped", "CountError", "HarnessError", "StartError", "SuiteError", "Workload", "count"]
+__all__ = [
+    "CaseSkipped",
+    "CountError",
+    "GroupedModules",
+    "GroupedSetup",
+    "GroupedStmts",
+    "GroupedVariants",
+    "HarnessError",
+    "StartError",
+    "Statements",
+    "SuiteError",
+    "TimerArgs",
+    "Workload",
+    "count",
+    "materialize",
+    "parse_stmts",
+]

@@ -16,73 +16,34 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifdef WITHOUT_VALGRIND
-#define RUNNING_ON_VALGRIND 0
-#define CALLGRIND_START_INSTRUMENTATION ((void)0)
-#define CALLGRIND_STOP_INSTRUMENTATION ((void)0)
-#define CALLGRIND_DUMP_STATS_AT(label) ((void)(label))
-#define READ_INSTRUCTIONS() 0
-#else
-#include <valgrind/callgrind.h>
-/* The request of readable_tool.c: the instructions that this process has executed; 0 under any other tool. */
-#define READ_INSTRUCTIONS() VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('I', 'C'), 0, 0, 0, 0, 0)
-#endif
+#include "counting.h"
 
-/* Two ways to count: Callgrind's instrumentation is switched on and off, or a sum that always runs is read twice. Python
- * makes the same calls for both, and no object in any of them: what it allocated between two counts would be a layout of
- * that counter's own. */
-static int by_reading;
-
-/* What one run gave: the instructions counted, and those that passed while each slot was marked. */
-enum { RUNS = 64, SLOTS = 16, NO_SLOT = -1 };
-struct run {
-    uint64_t counted;
-    uint64_t spent[SLOTS];
-};
-static struct run runs[RUNS];
-static int run; /* the one that is being counted */
-static uint64_t started_at, marked_at;
+static struct counting counting;
+static uint64_t marked_at;
 static long slot = NO_SLOT;
-
-static inline void start_counting(void)
-{
-    if (by_reading)
-        started_at = READ_INSTRUCTIONS();
-    else
-        CALLGRIND_START_INSTRUMENTATION;
-}
-
-static inline void stop_counting(void)
-{
-    if (by_reading)
-        runs[run].counted += READ_INSTRUCTIONS() - started_at;
-    else
-        CALLGRIND_STOP_INSTRUMENTATION;
-}
 
 /* count_by_reading(yes) -> whether counting can be done so here: under valgrind, and if yes, under the readable tool. */
 static PyObject *count_by_reading(PyObject *self, PyObject *yes)
 {
-    by_reading = yes == Py_True;
-    return PyBool_FromLong(RUNNING_ON_VALGRIND && (!by_reading || READ_INSTRUCTIONS() > 0));
+    counting.by_reading = yes == Py_True;
+    return PyBool_FromLong(RUNNING_ON_VALGRIND && (!counting.by_reading || READ_INSTRUCTIONS() > 0));
 }
 
 static PyObject *start(PyObject *self, PyObject *unused)
 {
-    start_counting();
+    start_counting(&counting);
     Py_RETURN_NONE;
 }
 
 static PyObject *stop(PyObject *self, PyObject *unused)
 {
-    stop_counting();
+    stop_counting(&counting);
     Py_RETURN_NONE;
 }
 
@@ -98,7 +59,7 @@ static PyObject *mark(PyObject *self, PyObject *number)
     }
     const uint64_t now = READ_INSTRUCTIONS();
     if (slot != NO_SLOT)
-        runs[run].spent[slot] += now - marked_at;
+        counting.runs[counting.run].spent[slot] += now - marked_at;
     marked_at = now;
     slot = next;
     Py_RETURN_NONE;
@@ -111,13 +72,13 @@ static PyObject *take(PyObject *self, PyObject *label)
     const char *text = PyUnicode_AsUTF8(label);
     if (text == NULL)
         return NULL;
-    if (run == RUNS - 1) {
+    if (counting.run == RUNS - 1) {
         PyErr_Format(PyExc_ValueError, "a worker counts at most %d runs", RUNS - 1);
         return NULL;
     }
-    if (!by_reading)
+    if (!counting.by_reading)
         CALLGRIND_DUMP_STATS_AT(text);
-    run++;
+    counting.run++;
     Py_RETURN_NONE;
 }
 
@@ -125,11 +86,11 @@ static PyObject *take(PyObject *self, PyObject *label)
 static PyObject *taken(PyObject *self, PyObject *unused)
 {
     PyObject *all = PyList_New(0);
-    for (int number = 0; all != NULL && number < run; number++) {
+    for (int number = 0; all != NULL && number < counting.run; number++) {
         PyObject *spent = PyList_New(SLOTS);
         for (int at = 0; spent != NULL && at < SLOTS; at++)
-            PyList_SET_ITEM(spent, at, PyLong_FromUnsignedLongLong(runs[number].spent[at]));
-        PyObject *pair = Py_BuildValue("KN", (unsigned long long)runs[number].counted, spent);
+            PyList_SET_ITEM(spent, at, PyLong_FromUnsignedLongLong(counting.runs[number].spent[at]));
+        PyObject *pair = Py_BuildValue("KN", (unsigned long long)counting.runs[number].counted, spent);
         if (pair == NULL || PyList_Append(all, pair) < 0)
             Py_CLEAR(all);
         Py_XDECREF(pair);
@@ -137,8 +98,17 @@ static PyObject *taken(PyObject *self, PyObject *unused)
     return all;
 }
 
+/* What call_counted takes besides a callable: the address of a native_loop, in a capsule. */
+static const char *const LOOP = "native_loop";
+
+static PyObject *loop_at(PyObject *self, PyObject *address)
+{
+    void *loop = PyLong_AsVoidPtr(address);
+    return loop == NULL ? NULL : PyCapsule_New(loop, LOOP, NULL);
+}
+
 /* call_counted(work, calls): calls work() that many times and counts that. The results are dropped inside the
- * counted part, as a caller would drop them. */
+ * counted part, as a caller would drop them. A native loop is called once and counts by itself. */
 static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssize_t number)
 {
     if (number != 2) {
@@ -150,8 +120,19 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
     if (calls == -1 && PyErr_Occurred())
         return NULL;
 
+    if (PyCapsule_IsValid(work, LOOP)) {
+        native_loop *const loop = (native_loop *)PyCapsule_GetPointer(work, LOOP);
+        const char *error;
+        Py_BEGIN_ALLOW_THREADS /* autograd's engine refuses to be called by who holds it */
+        error = loop(calls, &counting);
+        Py_END_ALLOW_THREADS
+        if (error != NULL)
+            return PyErr_Format(PyExc_RuntimeError, "%s", error);
+        Py_RETURN_NONE;
+    }
+
     int raised = 0;
-    start_counting();
+    start_counting(&counting);
     for (long call = 0; call < calls; call++) {
         PyObject *result = PyObject_CallNoArgs(work);
         if (result == NULL) {
@@ -160,7 +141,7 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
         }
         Py_DECREF(result);
     }
-    stop_counting();
+    stop_counting(&counting);
     if (raised)
         return NULL;
     Py_RETURN_NONE;
@@ -304,6 +285,7 @@ static PyMethodDef methods[] = {
     {"taken", taken, METH_NOARGS, "A pair for every run: what was counted by reading, and by slot."},
     {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
      "call_counted(work, calls): count work() that many times."},
+    {"loop_at", loop_at, METH_O, "loop_at(address): a native loop, for call_counted."},
     {"place_context_variables", place_context_variables, METH_NOARGS,
      "Hash context variables made from now on by name, not by address."},
     {"renew_type_versions", renew_type_versions, METH_NOARGS, "Deal the places in the cache of type attributes anew."},

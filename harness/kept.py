@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -93,4 +94,6 @@ def keep_evidence(folder: str, benchmark: str, parameters: tuple[str, ...]) -> P
 
 
 def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:150]
+    """Different for different texts: what cannot be in a name, or is too long, is told apart by a digest."""
+    name = re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:120]
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -24,7 +24,7 @@ class Case:
     """A workload with one choice of parameters.
 
     `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
-    `parameters` are their texts.
+    `parameters` are their texts. `needs` names what must be built before the case can be counted.
     """
 
     module: str
@@ -32,6 +32,7 @@ class Case:
     index: int
     parameters: tuple[str, ...]
     limit_seconds: float
+    needs: tuple[str, ...] = ()
 
     @property
     def benchmark(self) -> tuple[str, str]:
@@ -56,13 +57,16 @@ class Ask:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Supervisor to worker: count this case in this folder, which is empty and the worker's own."""
+    """Supervisor to worker: count this case in this folder, which is empty and the worker's own.
+
+    `built` is the folder of what was built for it."""
 
     number: int
     module: str
     workload: str
     index: int
     folder: str
+    built: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,4 +158,4 @@ def decode(data: bytes) -> Any:
 
 
 def _case(fields: dict[str, Any]) -> Case:
-    return Case(**{**fields, "parameters": tuple(fields["parameters"])})
+    return Case(**{**fields, "parameters": tuple(fields["parameters"]), "needs": tuple(fields["needs"])})

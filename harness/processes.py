@@ -44,6 +44,12 @@ def descendants(ancestor: int) -> set[int]:
     return found
 
 
+def kill_group(leader: int) -> None:
+    """Kill every process of the group that `leader` leads, if there is any left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def kill_descendants(patience_seconds: float = 10.0) -> None:
     """Kill and reap everything that descends from this process, also what is born meanwhile."""
     deadline = time.monotonic() + patience_seconds

@@ -6,14 +6,12 @@ use, in half a second, and cached by its source, the command and valgrind's vers
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 
+from harness import cache
 from harness.errors import StartError
 from harness.valgrind import Valgrind, c_compiler
 
@@ -32,7 +30,7 @@ def furnish(folder: Path, valgrind: Valgrind) -> None:
     """Add the tool to `folder`, which holds links to valgrind's own files. Raises StartError."""
     command = _command(valgrind)
     tool = folder / _name(TOOL)
-    cached = _cache(valgrind, command) / tool.name
+    cached = _cached(valgrind, command)
     if cached.exists():
         tool.symlink_to(cached)
         return
@@ -40,17 +38,12 @@ def furnish(folder: Path, valgrind: Valgrind) -> None:
     if result.returncode != 0:
         raise StartError(f"the readable counter does not build: {INSTEAD}\n{result.stderr[-4000:]}")
     _try(tool, valgrind)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs half a second every time
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        new = cached.with_name(f".{os.getpid()}")  # whole or not at all, also when two build it at once
-        shutil.copy(tool, new)
-        new.rename(cached)
+    cache.store(tool, cached)
 
 
-def _cache(valgrind: Valgrind, command: list[str]) -> Path:
-    content = "\n".join([_SOURCE.read_text(), valgrind.version, *(word for word in command if word != str(_SOURCE))])
-    key = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "torch-instruction-suite", f"tool-{key}")
+def _cached(valgrind: Valgrind, command: list[str]) -> Path:
+    key = cache.key([_SOURCE.read_text(), valgrind.version, *(word for word in command if word != str(_SOURCE))])
+    return cache.folder() / f"tool-{key}" / _name(TOOL)
 
 
 def _try(tool: Path, valgrind: Valgrind) -> None:

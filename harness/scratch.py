@@ -11,6 +11,7 @@ keeps its path. Two runs at once take two slots, whose names differ in one digit
         site/       links to every entry of the environment's site-packages; copies of harness and suite; the extension
         home/       an empty HOME
         out/, log/  what callgrind and valgrind write, by pid
+        built/      what cases need built, by workload and need
         valgrind/   links to valgrind's own files and the readable counter's tool, where that counts
         work/...    one empty folder a worker, made before it is born, named by its case
 """
@@ -48,6 +49,7 @@ class Scratch:
         self.out = root / "out"
         self.log = root / "log"
         self.work = root / "work"
+        self.built = root / "built"
 
     @classmethod
     @contextlib.contextmanager
@@ -63,7 +65,7 @@ class Scratch:
                 root.mkdir(mode=0o700)
                 stack.callback(shutil.rmtree, root, ignore_errors=True)
                 scratch = cls(root)
-                for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work):
+                for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work, scratch.built):
                     folder.mkdir()
                 yield scratch
             except OSError as error:

@@ -25,10 +25,10 @@ def text(workload: type) -> str:
     return "\n\n\n".join(_pieces(workload))
 
 
-def version(workload: type) -> str:
-    """Equal for equal counting: a hash of the source without comments, and of the counting rules."""
+def version(workload: type, generated: str = "") -> str:
+    """Equal for equal counting: a hash of the source without comments, code generated, and the counting rules."""
     bare = "\n".join(strip(piece) for piece in _pieces(workload))
-    return hashlib.sha256(f"{COUNTING_RULES}\n{bare}".encode()).hexdigest()
+    return hashlib.sha256(f"{COUNTING_RULES}\n{bare}{generated}".encode()).hexdigest()
 
 
 def strip(source: str) -> str:

@@ -21,10 +21,12 @@ import socket
 import struct
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness import environment, messages, processes, rules, valgrind
+from harness.builds import Build, Builds
 from harness.configuration import SOCKET, Configuration
 from harness.counter import KINDS
 from harness.errors import HarnessError, StartError
@@ -58,6 +60,7 @@ class Supervisor:
         self._rules = rules.load(configuration.rules)
         self._launch = KINDS[configuration.counter].launch(scratch.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
+        self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
         self._servers_made = 0
@@ -122,7 +125,8 @@ class Supervisor:
         for running in self._running.values():
             if time.monotonic() > running.deadline and not running.timed_out:
                 running.timed_out = True
-                _kill_group(running.pid)
+                processes.kill_group(running.pid)
+        self._builds.end_overdue()
 
     # Askers
 
@@ -181,7 +185,7 @@ class Supervisor:
             self._suspects.discard(case)
             for running in self._running.values():
                 if running.case == case:
-                    _kill_group(running.pid)
+                    processes.kill_group(running.pid)
 
     def _with_fingerprint(self, report: messages.Report) -> messages.Report:
         if not isinstance(report, messages.Counted):
@@ -195,7 +199,7 @@ class Supervisor:
     def _start_workers(self) -> None:
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
         slots = 1 if self._suspects else self._configuration.cores
-        while len(self._running) < slots:
+        while len(self._running) + len(self._builds.running) < slots:
             if self._server is not None and self._server.ready is None:
                 return  # still importing
             case = self._schedule.next()
@@ -208,14 +212,36 @@ class Supervisor:
                 self._schedule.put_back(case)
                 self._start_server()
             else:
-                self._fork(case, self._server)
+                self._begin(case, self._server)
+
+    def _begin(self, case: messages.Case, server: ForkServer) -> None:
+        """Fork a worker, or see first that what the case needs is built."""
+        reason = self._builds.outcome(case)
+        if reason is not None:
+            self._finish(case, messages.Failed(0, reason))
+        elif self._builds.hold(case):
+            try:
+                for build in self._builds.start(case):
+                    self._selector.register(build.pidfd, selectors.EVENT_READ, partial(self._built, build))
+            except OSError as error:
+                self._finish(case, messages.Failed(0, f"what the case needs could not be built: {error}"))
+        else:
+            self._fork(case, server)
+
+    def _built(self, build: Build) -> None:
+        self._selector.unregister(build.pidfd)
+        for case in self._builds.ended(build):
+            self._schedule.put_back(case)
+        self._note(f"{build}  built  {time.monotonic() - build.began:.0f} s")
 
     def _fork(self, case: messages.Case, server: ForkServer) -> None:
         self._workers_made += 1
         number = self._workers_made
         try:
             folder = self._scratch.worker_folder(_folder_name(case))
-            pid = server.fork(messages.Order(number, case.module, case.workload, case.index, str(folder)))
+            built = str(self._builds.folder(case))
+            order = messages.Order(number, case.module, case.workload, case.index, str(folder), built)
+            pid = server.fork(order)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
             # It died since its last event was seen: not this case's fault, which another server will count.
@@ -262,7 +288,7 @@ class Supervisor:
         self._selector.unregister(running.pidfd)
         os.close(running.pidfd)
         del self._running[running.number]
-        _kill_group(running.pid)  # what the worker started and left behind
+        processes.kill_group(running.pid)  # what the worker started and left behind
         status = running.server.wait(running.pid)
         evidence(self._scratch, running.pid, running.folder)
         self._leftovers.setdefault(running.case, []).extend(
@@ -303,16 +329,17 @@ class Supervisor:
         self._answer(case)
 
     def _note_progress(self, running: _Running) -> None:
-        path, report = self._configuration.progress, running.report
-        if path is None:
-            return
+        report = running.report
         if isinstance(report, messages.Counted):
             outcome = f"{report.instructions_per_call:>18,.0f} instructions"
         else:
             outcome = "skipped" if isinstance(report, messages.Skipped) else "failed"
-        seconds = time.monotonic() - running.began
-        with contextlib.suppress(OSError), open(path, "a") as file:
-            file.write(f"    {running.case}  {outcome}  {seconds:.0f} s\n")
+        self._note(f"{running.case}  {outcome}  {time.monotonic() - running.began:.0f} s")
+
+    def _note(self, line: str) -> None:
+        if self._configuration.progress is not None:
+            with contextlib.suppress(OSError), open(self._configuration.progress, "a") as file:
+                file.write(f"    {line}\n")
 
     def end(self) -> None:
         if self._server is not None:
@@ -327,11 +354,6 @@ def _folder_name(case: messages.Case) -> str:
 def _remove(paths: list[Path]) -> None:
     for path in paths:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
 
 
 def _listen(directory: str) -> socket.socket:

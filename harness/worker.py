@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import itertools
 import os
 import random
 import socket
@@ -26,6 +25,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import messages
@@ -107,7 +107,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
         region.count(workload.work, workload.calls)
     phase_ends("count")
 
-    region.count_nothing(workload.calls)
+    region.count_nothing(workload.nothing, workload.calls)
     phase_ends("overhead")
 
     *readings, nothing = region.read()
@@ -132,7 +132,8 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
 
 def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:
     workload = getattr(importlib.import_module(order.module), order.workload)()
-    params = list(itertools.product(*workload.parameters()))[order.index]
+    params = workload.product()[order.index]
+    workload.built = Path(order.built)
     return workload, params
 
 

@@ -21,7 +21,7 @@ class _Version:
     """The benchmark's version, read from the source when asv asks for it and not when the class is made."""
 
     def __get__(self, workload: Workload | None, owner: type[Workload]) -> str:
-        return source.version(owner)
+        return source.version(owner, owner.generated())
 
 
 class _Track:
@@ -57,6 +57,8 @@ class Workload(abc.ABC):
     # asv's own attributes
     params: Sequence[Any] = ()
     param_names: Sequence[str] = ()
+    #: Choices of parameters that are no case: skipped, and nothing is started for them.
+    skip_params: Sequence[tuple[Any, ...]] = ()
     unit = "instructions"
     version = _Version()
     track_instructions = _Track(messages.HEADLINE)
@@ -86,6 +88,33 @@ class Workload(abc.ABC):
     @abc.abstractmethod
     def work(self) -> object:
         """The counted body."""
+
+    def nothing(self) -> object:  # noqa: B027
+        """An empty body, called as `work` is: its count is the overhead."""
+
+    # What must be there before a case is counted
+
+    #: In a worker: the folder that holds a folder for each of the case's needs.
+    built: Path
+
+    @classmethod
+    def needs(cls, *params: Any) -> tuple[str, ...]:
+        """Names of what `build` must have built before this case can be counted."""
+        return ()
+
+    @classmethod
+    def build(cls, need: str, folder: Path, cache: Path) -> None:
+        """Build it in `folder`, which is empty; `cache` is for what later runs may use again.
+
+        Called once, for all cases with that need, in a process of its own that runs natively. Raises HarnessError where
+        none of them can be counted; what is wrong with one of them, `setup` is to find out.
+        """
+        raise NotImplementedError(f"{cls.__name__} has needs and no `build`")
+
+    @classmethod
+    def generated(cls) -> str:
+        """Code that is executed and not in the workload's source: it belongs to the version."""
+        return ""
 
     # What asv needs
 
@@ -124,14 +153,22 @@ class Workload(abc.ABC):
         return [list(choices) for choices in params]
 
     @classmethod
-    def choices(cls) -> list[tuple[Any, ...]]:
+    def product(cls) -> list[tuple[Any, ...]]:
         """Every choice of parameters, in asv's order."""
         return list(itertools.product(*cls.parameters()))
 
     @classmethod
-    def case(cls, index: int) -> messages.Case:
-        parameters = tuple(str(value) for value in cls.choices()[index])
-        return messages.Case(cls.__module__, cls.__qualname__, index, parameters, cls.limit_seconds)
+    def choices(cls) -> list[tuple[Any, ...]]:
+        """Every choice of parameters that is a case."""
+        return [params for params in cls.product() if params not in cls.skip_params]
+
+    @classmethod
+    def case(cls, params: tuple[Any, ...]) -> messages.Case:
+        names = tuple(str(value) for value in params)
+        index = cls.product().index(params)
+        return messages.Case(
+            cls.__module__, cls.__qualname__, index, names, cls.limit_seconds, needs=cls.needs(*params)
+        )
 
     @classmethod
     def benchmark(cls) -> str:
@@ -185,12 +222,10 @@ def ask(
     Asking again for the same number counts anew; asking for another `number` gives the run that is there.
     """
     choices = workload.choices()
-    try:
-        index = choices.index(tuple(params))
-    except ValueError:
-        raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}") from None
-    order = tuple(other.case(number) for other in suite(workload.__module__) for number in range(len(other.choices())))
-    case = workload.case(index)
+    if tuple(params) not in choices:
+        raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}")
+    order = tuple(other.case(choice) for other in suite(workload.__module__) for choice in other.choices())
+    case = workload.case(tuple(params))
     names = case.parameters
     with session.asking(directory, messages.Ask(case, order, number)) as report:
         if isinstance(report, messages.Skipped):

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import session, workload
-from harness.errors import CaseSkipped
+from harness.errors import CaseSkipped, HarnessError
 from harness.messages import Counted
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,8 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
                 found[name] = workload.ask(case, params, directory)
             except CaseSkipped as reason:
                 print(f"  {name} skipped: {reason}")
+            except HarnessError as error:
+                print(f"  {name} failed: {error}")
 
         asked = [
             (case, params, f"{case.benchmark()}({', '.join(map(str, params))})")

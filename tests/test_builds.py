@@ -1,0 +1,108 @@
+"""What is built before a case is counted: once, beside other cases, and with a sentence where it cannot be."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from harness import messages, session, workload
+from harness.__main__ import choose, find
+from harness.builds import Builds
+from harness.errors import CountError, SuiteError
+from harness.scratch import Scratch
+from tests.conftest import SUITES, our_processes, wait_until
+
+Built = find(SUITES / "plain", "building.Built")
+Native = find(SUITES / "plain", "building.Native")
+
+
+@pytest.fixture
+def here(opcodes, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_PROGRESS", str(tmp_path / "progress.txt"))
+    with session.session(workload.configuration_for(Built)) as directory:
+        yield directory
+
+
+def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, tmp_path):
+    cases = [("fine", 1), ("shared", 2), ("fine", 2), ("fine", 1)]
+    assert all(workload.ask(Built, params, here).instructions_per_call > 0 for params in cases)
+    lines = (tmp_path / "progress.txt").read_text().splitlines()
+    built = [line for line in lines if "built" in line.split()]
+    assert len([line for line in built if "Built: fine " in line]) == 1
+    assert len([line for line in built if "Built: second " in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("fails", "building 'fails' for plain.building.Built ended with status 1\nno compiler far and wide$"),
+        ("raises", "(?s)ended with status 1\nTraceback.*ValueError: raised while building"),
+        ("is killed", "was killed by SIGKILL"),
+    ],
+)
+def test_what_cannot_be_built_fails_for_all_that_need_it_and_for_no_other(here, how, sentence):
+    for number in (1, 2):
+        with pytest.raises(CountError, match=sentence):
+            workload.ask(Built, (how, number), here)
+    assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
+
+
+def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
+    # The supervisor is a process of its own, so its limit is tried on the room itself.
+    monkeypatch.setattr("harness.builds._LIMIT_SECONDS", 0.5)
+    from harness import rules
+    from harness.environment import server_environment
+
+    with Scratch.make() as scratch:
+        scratch.furnish(SUITES / "plain", with_valgrind=False)
+        builds = Builds(scratch, server_environment(scratch, rules.load("plain")))
+        case = Built.case(("slow", 1))
+        assert builds.hold(case) and builds.outcome(case) is None
+        (build,) = builds.start(case)
+        assert builds.start(case) == []
+
+        def ended():
+            builds.end_overdue()
+            return build.process.poll() is not None
+
+        assert wait_until(ended)
+        assert builds.ended(build) == [case]
+        assert not builds.hold(case)
+        assert "was still running after 0 s and was ended" in builds.outcome(case)
+
+
+def test_other_cases_are_counted_while_one_waits_for_its_build(here):
+    waiting = threading.Thread(target=lambda: pytest.raises(CountError, workload.ask, Built, ("slow", 1), here))
+    waiting.daemon = True
+    waiting.start()
+    assert wait_until(lambda: any("harness.build" in command for command in our_processes().values()))
+    assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
+    # The end of the session leaves no builder behind: conftest looks.
+
+
+def test_what_a_build_leaves_running_is_ended(here):
+    assert workload.ask(Built, ("leaves a child", 1), here).instructions_per_call > 0
+    assert not any("sleep" in command for command in our_processes().values())
+
+
+def test_a_case_without_needs_has_none():
+    assert Built.case(("plain", 1)).needs == ()
+    case = Built.case(("shared", 2))
+    assert messages.decode(messages.encode(case)) == case and case.needs == ("fine", "second")
+
+
+def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
+    assert len(Built.choices()) == len(Built.product()) - 1
+    with pytest.raises(SuiteError, match="no case of building.Built has"):
+        choose(Built, ["how=plain", "number=2"])
+    with pytest.raises(SuiteError, match="has no parameters"):
+        workload.ask(Built, ("plain", 2), None)
+
+
+@pytest.mark.parametrize("counter", ["callgrind", "readable"])
+def test_a_native_loop_is_counted_to_the_instruction(counter):
+    with session.session(workload.configuration_for(Native, counter=counter)) as directory:
+        assert workload.ask(Native, ("ten",), directory).instructions_per_call == 10
+        with pytest.raises(CountError, match="the loop complains"):
+            workload.ask(Native, ("complains",), directory)
