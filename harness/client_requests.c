@@ -14,6 +14,7 @@
 #include <internal/pycore_context.h>
 #undef Py_BUILD_CORE
 
+#include <alloca.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -25,6 +26,9 @@
 #include "counting.h"
 
 static struct counting counting;
+/* Some of libc's functions take another way where a page ends. */
+enum { PAGE = 4096 };
+
 static uint64_t marked_at;
 static long slot = NO_SLOT;
 
@@ -120,6 +124,10 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
     if (calls == -1 && PyErr_Occurred())
         return NULL;
 
+    /* The same place in a page of the stack, however long the environment is that lies above it. */
+    volatile char *const place = alloca((uintptr_t)__builtin_frame_address(0) % PAGE + 1);
+    place[0] = 0;
+
     if (PyCapsule_IsValid(work, LOOP)) {
         native_loop *const loop = (native_loop *)PyCapsule_GetPointer(work, LOOP);
         const char *error;
@@ -200,13 +208,33 @@ static PyObject *place_context_variables(PyObject *self, PyObject *unused)
 }
 
 /* Python caches what it finds on types in a table that is indexed by a name's address and the type's version. Where two
- * things used in turn fall on one place, every call pays for both: by chance, up to 2 % of a small dispatch. New versions
- * deal the places anew. */
-static PyObject *renew_type_versions(PyObject *self, PyObject *unused)
+ * things used in turn fall on one place, every call pays for both: by chance, up to 3 % of a small operator. Here all
+ * versions become void and are given anew, in another order each time, so that what fell on one place in one deal does
+ * not in the next. */
+static PyObject *types; /* a tuple of all there are */
+
+static PyObject *know_types(PyObject *self, PyObject *tuple)
 {
-    PyType_Modified(&PyBaseObject_Type);
+    types = Py_NewRef(tuple);
     Py_RETURN_NONE;
 }
+
+static PyObject *renew_type_versions(PyObject *self, PyObject *name)
+{
+    static const Py_ssize_t strides[] = {1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007};
+    static size_t deal;
+    PyType_Modified(&PyBaseObject_Type);
+    const Py_ssize_t number = PyTuple_GET_SIZE(types);
+    Py_ssize_t stride;
+    do
+        stride = strides[deal++ % (sizeof strides / sizeof *strides)];
+    while (number % stride == 0); /* they are primes, so this one meets every type once */
+    for (Py_ssize_t count = 0, at = 0; count < number; count++, at = (at + stride) % number)
+        _PyType_Lookup((PyTypeObject *)PyTuple_GET_ITEM(types, at), name);
+    Py_RETURN_NONE;
+}
+
+PyObject *renew_allocators(PyObject *self, PyObject *unused);
 
 /* The largest request the supervisor may send, in bytes; the buffer is static so that its address never moves. */
 enum { REQUEST_BYTES = 65536 };
@@ -288,7 +316,10 @@ static PyMethodDef methods[] = {
     {"loop_at", loop_at, METH_O, "loop_at(address): a native loop, for call_counted."},
     {"place_context_variables", place_context_variables, METH_NOARGS,
      "Hash context variables made from now on by name, not by address."},
-    {"renew_type_versions", renew_type_versions, METH_NOARGS, "Deal the places in the cache of type attributes anew."},
+    {"know_types", know_types, METH_O, "know_types(tuple): all types, for renew_type_versions."},
+    {"renew_type_versions", renew_type_versions, METH_O,
+     "renew_type_versions(name): deal the places in the cache of type attributes anew. Any name will do."},
+    {"renew_allocators", renew_allocators, METH_NOARGS, "Take all that is free: see allocators.c."},
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see the comment in the source."},
     {NULL, NULL, 0, NULL},
 };

@@ -98,7 +98,8 @@ class Scratch:
             )
         command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
         command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
-        command += [str(Path(__file__).with_name("client_requests.c")), "-o", str(self.site / "_client_requests.so")]
+        command += [str(Path(__file__).with_name(name)) for name in ("client_requests.c", "allocators.c")]
+        command += ["-o", str(self.site / "_client_requests.so")]
         result = subprocess.run(command, capture_output=True, text=True)
         if "valgrind/callgrind.h" in result.stderr:
             raise StartError(

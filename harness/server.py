@@ -44,6 +44,7 @@ def main() -> None:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
         suite_rules.preload()
+        client_requests.know_types(_types())
         versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
     except HarnessError as error:
         give_up(reports, str(error), "")
@@ -58,7 +59,8 @@ def main() -> None:
     request = client_requests.serve(messages.CONTROL)
     if request is not None:
         gc.enable()
-        worker.live(request, reports, tool, suite_rules, client_requests.renew_type_versions)
+        memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
+        worker.live(request, reports, tool, suite_rules, memory)
 
 
 def _repeat_the_clock() -> None:
@@ -71,6 +73,18 @@ def _repeat_the_clock() -> None:
     time.time = itertools.count(1_700_000_000.0, 0.001).__next__
     time.perf_counter_ns = itertools.count(100_000_000_000, 1_000_000).__next__
     time.perf_counter = itertools.count(100.0, 0.001).__next__
+
+
+def _types() -> tuple[type, ...]:
+    """Every type that there is, bases first."""
+    found: dict[type, None] = {}
+    waiting: list[type] = [object]
+    while waiting:
+        known = waiting.pop(0)
+        if known not in found:
+            found[known] = None
+            waiting += type.__subclasses__(known)
+    return tuple(found)
 
 
 class _RepeatedBytes:

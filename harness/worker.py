@@ -3,8 +3,9 @@
 1. Born by fork from the pristine server, it is handed an Order and an empty folder. It moves there, with its standard
    streams and everything that writes caches, so that no worker sees another's traces.
 2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
-3. `setup(*params)`, then `warm_up()`, which calls `work` or a smaller one like it. Under valgrind, but not counted.
-4. `prepare` once more, collect garbage, switch the collector off.
+3. Its allocators are made as if new. `setup(*params)`, then `warm_up()`, which calls `work` or a smaller one like it.
+   Under valgrind, but not counted.
+4. `prepare` once more, collect garbage, switch the collector off, make the allocators as if new again.
 5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
    new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
    counts tells further numbers of the same run: the whole, the phases.
@@ -15,6 +16,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib
 import os
@@ -38,15 +40,22 @@ DETAILS_CHARACTERS = 20_000
 _SENTENCE_CHARACTERS = 1_000
 
 
-def live(
-    request: bytes, reports: socket.socket, counter: Counter, rules: Rules, renew_layout: Callable[[], None]
-) -> NoReturn:
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """How a worker makes its memory the same as every other's: see allocators.c, and renew_type_versions in
+    client_requests.c."""
+
+    renew_allocators: Callable[[], None]
+    renew_type_versions: Callable[[str], None]
+
+
+def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules, memory: Memory) -> NoReturn:
     """Do what `request`, an encoded Order, asks; report; never return."""
     order: messages.Order = messages.decode(request)
     status = 1
     try:
         _move_into(order.folder)
-        report = _count(order, counter, rules, renew_layout)
+        report = _count(order, counter, rules, memory)
         status = 0
     except BaseException as error:
         report = _failed(order, error)
@@ -69,7 +78,7 @@ def _move_into(folder: str) -> None:
     random.seed(0)
 
 
-def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: Callable[[], None]) -> messages.Report:
+def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory) -> messages.Report:
     seconds: dict[str, float] = {}
     phase_began = time.monotonic()
 
@@ -80,6 +89,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
         phase_began = now
 
     rules.enter_worker(order.folder)
+    memory.renew_allocators()
     workload, params = _find(order)
     try:
         workload.setup(*params)
@@ -98,12 +108,13 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, renew_layout: 
     gc.disable()
     for _ in range(workload.layouts):
         if workload.layouts > 1:
-            renew_layout()
+            memory.renew_type_versions("__doc__")
             workload.prepare()
             for _ in range(workload.calls):
                 workload.work()
         workload.prepare()
         gc.collect()
+        memory.renew_allocators()
         region.count(workload.work, workload.calls)
     phase_ends("count")
 

@@ -73,9 +73,11 @@ def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
 
 
 def test_other_cases_are_counted_while_one_waits_for_its_build(here):
-    waiting = threading.Thread(target=lambda: pytest.raises(CountError, workload.ask, Built, ("slow", 1), here))
-    waiting.daemon = True
-    waiting.start()
+    def ask_in_vain():
+        with pytest.raises(CountError):
+            workload.ask(Built, ("slow", 1), here)
+
+    threading.Thread(target=ask_in_vain, daemon=True).start()
     assert wait_until(lambda: any("harness.build" in command for command in our_processes().values()))
     assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
     # The end of the session leaves no builder behind: conftest looks.

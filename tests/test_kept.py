@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 
@@ -21,7 +22,7 @@ def counted(tmp_path):
 
 def test_a_count_lies_where_the_documentation_says(place, counted):
     folder = kept.keep(counted, place)
-    assert str(folder).endswith(".asv/counts/abc123/virtualenv-py3.11/dtensor.Detach/cpu-a_b")
+    assert str(folder).endswith(".asv/counts/abc123/virtualenv-py3.11/dtensor.Detach/cpu-a_b-0443ed91")
     record = json.loads((folder / "count.json").read_text())
     assert record["numbers"] == {"rest": 30}
     assert record["instructions per call"] == 100 and record["fingerprint"] == {"torch": "2.13.0"}
@@ -31,7 +32,13 @@ def test_a_count_lies_where_the_documentation_says(place, counted):
 def test_a_newer_count_takes_its_place_and_equal_profiles_make_equal_files(place, counted):
     first = (kept.keep(counted, place) / "callgrind.out.gz").read_bytes()
     assert (kept.keep(counted, place) / "callgrind.out.gz").read_bytes() == first
-    assert [path.name for path in place.folder.parent.iterdir()] == ["cpu-a_b"]
+    assert [path.name for path in place.folder.parent.iterdir()] == [place.folder.name]
+
+
+def test_cases_whose_names_differ_only_in_what_a_file_name_cannot_hold_lie_apart(place):
+    other = dataclasses.replace(place, parameters=("cpu", "a:b"))
+    assert other.folder.name.startswith("cpu-a_b-") and other.folder != place.folder
+    assert dataclasses.replace(place, parameters=("cpu", "a_b")).folder.name == "cpu-a_b"
 
 
 def test_a_count_that_cannot_be_kept_whole_leaves_nothing(place, counted, tmp_path):
