@@ -71,6 +71,11 @@ class Statements(Workload):
         cls.skip_params = [params for params in cls.product() if params not in cls._numbers]
 
     @classmethod
+    def case_of(cls, params: tuple[Any, ...]) -> MaterializedCase:
+        """What `params` choose. Raises KeyError where no definition asks for it."""
+        return cls.cases[cls._numbers[params]]
+
+    @classmethod
     def generated(cls) -> str:
         loops = [torch_builds.loop_source(case.args, number) for number, case in enumerate(cls.cases) if _is_cpp(case)]
         texts = [[*case.label, case.args.setup, case.args.stmt, case.model] for case in cls.cases]
@@ -78,7 +83,7 @@ class Statements(Workload):
 
     @classmethod
     def needs(cls, *params: Any) -> tuple[str, ...]:
-        case = cls.cases[cls._numbers[params]]
+        case = cls.case_of(params)
         return (*([LOOPS] if _is_cpp(case) else []), *([MODELS] if case.model else []))
 
     @classmethod

@@ -27,6 +27,9 @@ DEFAULT = (
     "runtime_overhead.Add1:plain,False,cpu",
     "runtime_overhead.Add1:backward,False,cpu",
     "aotdispatcher.AOTDispatcher:False,False,cpu",
+    "pointwise.Pointwise:Math/add/1,Python,Eager,Forward,1",
+    "pointwise.Pointwise:Math/add/1,C++,Eager,Forward,1",
+    "nn_modules.NNModules:GroupNorm,C++,Eager,Forward,1",
 )
 Case = tuple[type[workload.Workload], tuple[Any, ...]]
 Counts = dict[str, float]
@@ -42,7 +45,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", action="append", help="a case; may be given again (default: four)")
+    parser.add_argument("--case", action="append", help="a case; may be given again (default: seven)")
     parser.add_argument("--only", choices=["aa", "layout"], help="one of the two tables")
     arguments = parser.parse_args()
     names = arguments.case or list(DEFAULT)

@@ -41,6 +41,7 @@ def main() -> None:
             print(f"{counter}, round {number + 1}: {took:.0f} s, of which {server:.0f} s server start", flush=True)
             rounds.setdefault(counter, []).append(found)
     table(rounds)
+    table_by_benchmark(rounds)
 
 
 def one_round(counter: str, pattern: str) -> tuple[float, Found]:
@@ -101,6 +102,27 @@ def table(rounds: dict[str, list[Found]]) -> None:
         f"{'all':<{width}}{'':>30}{sums[0]:>12.1f}{sums[1]:>8.1f}{sums[0] / sums[1]:>7.1f}"
         f"{sums[2]:>8.1f}{sums[3]:>8.1f}"
     )
+
+
+def table_by_benchmark(rounds: dict[str, list[Found]]) -> None:
+    """Of each benchmark: its cases, how many were equal to the instruction between counters and between rounds, by how
+    much the others differed at most, and all seconds of its workers."""
+    reference, other = (rounds[counter] for counter in COUNTERS)
+    by_name: dict[str, list[str]] = {}
+    for name in reference[0]:
+        by_name.setdefault(name.partition("(")[0], []).append(name)
+    print(f"\n{'benchmark':<32}{'cases':>6}{'equal':>6}{'differ by':>11}{'spread':>19}{'seconds':>19}")
+    print(f"{'':<32}{'':>6}{'':>6}{'up to':>11}{'callgrind':>10}{'readable':>9}{'callgrind':>10}{'readable':>9}")
+    for benchmark, names in sorted(by_name.items()):
+        differences = [
+            abs(other[0][name].instructions_per_call / reference[0][name].instructions_per_call - 1) for name in names
+        ]
+        spreads = [max(spread([found[name] for found in rounds[counter]]) for name in names) for counter in COUNTERS]
+        seconds = [sum(sum(rounds[counter][0][name].seconds.values()) for name in names) for counter in COUNTERS]
+        print(
+            f"{benchmark:<32}{len(names):>6}{differences.count(0):>6}{max(differences):>11.5%}"
+            f"{spreads[0]:>10.5%}{spreads[1]:>9.5%}{seconds[0]:>10.0f}{seconds[1]:>9.0f}"
+        )
 
 
 def spread(rounds: list[Counted]) -> float:

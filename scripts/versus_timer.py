@@ -1,17 +1,21 @@
 """The same work through the harness and through torch.utils.benchmark.Timer.collect_callgrind, on this machine, now.
 
-    python scripts/versus_timer.py [--only detach|add1|aot]
+    python scripts/versus_timer.py [--only detach|add1|aot|python|cpp]
 
 Prints a table: instructions per call, seconds per case, ratio. The harness's seconds are those of a case within a
 suite run; its fork server starts once for the whole suite and has a row of its own. "counting" is the share of a case's
 seconds in which instructions are counted, at Callgrind's own rate. Timer counts all of `work`, the harness the
 workload's region, so that compile cases differ in their counts by what lies outside Dynamo's compile step, the reset
-before each call among it.
+before each call among it. "python" and "cpp" are one statement of PyTorch's own instruction-count suite in both
+languages; Timer compiles the C++ one with ninja, which must be on PATH. For these two a second table tells, function by
+function, where the two counts differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -19,21 +23,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import session, workload
+from harness import Statements, callgrind_out, messages, session, workload
 from harness.__main__ import find
 from harness.torch_rules import TorchRules
 
+Functions = dict[str, float]
 ROOT = Path(__file__).parent.parent
 CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "detach": ("dtensor.Detach", ("cpu",)),
     "add1": ("runtime_overhead.Add1", ("plain", False, "cpu")),
     "aot": ("aotdispatcher.AOTDispatcher", (False, False, "cpu")),
+    "python": ("pointwise.Pointwise", ("Math/add/1", "Python", "Eager", "Forward", 1)),
+    "cpp": ("pointwise.Pointwise", ("Math/add/1", "C++", "Eager", "Forward", 1)),
 }
-TIMER = """
-from torch.utils.benchmark import Timer
-stats = Timer(
-    "{statement}",
-    setup='''
+SETUP = """
 import sys
 sys.path.insert(0, {root!r})
 from benchmarks.{module} import {name}
@@ -42,10 +45,20 @@ workload.setup(*{params!r})
 workload.prepare()
 workload.work()
 workload.prepare()
-''',
-).collect_callgrind(number={calls})
-print(stats.counts() / {calls})
 """
+TIMER = """
+import json, sys
+from torch.utils.benchmark import Timer
+arguments, calls = json.loads(sys.stdin.read())
+stats = Timer(**arguments).collect_callgrind(number=calls, collect_baseline=False)
+functions = {}
+for count, function in stats.as_standardized().stats(inclusive=False):
+    name = function.rpartition("/")[2].partition(" [")[0].partition(":")[2]
+    functions[name] = functions.get(name, 0) + count / calls
+print(json.dumps([stats.counts() / calls, functions]))
+"""
+#: Functions in the second table.
+SHOWN = 12
 
 
 def main() -> None:
@@ -55,40 +68,83 @@ def main() -> None:
     found = {name: find(ROOT / "benchmarks", benchmark) for name, (benchmark, _) in wanted.items()}
 
     print(f"{'case':<8}{'by':<10}{'instructions/call':>20}{'seconds':>10}{'counting':>10}", flush=True)
-    ours: dict[str, float] = {}
+    ours: dict[str, tuple[float, float, Functions]] = {}
     began = time.monotonic()
-    configuration = workload.configuration_for(next(iter(found.values())), ahead="nothing", cores=1)
+    configuration = workload.configuration_for(
+        next(iter(found.values())), ahead="nothing", cores=1, counter="callgrind"
+    )
     with session.session(configuration) as directory:
         print(f"{'server':<8}{'harness':<10}{'':>20}{time.monotonic() - began:>10.1f}", flush=True)
         for name, (_, params) in wanted.items():
             began = time.monotonic()
-            counted = workload.ask(found[name], params, directory)
-            ours[name] = time.monotonic() - began
-            share = counted.seconds["count"] / ours[name]
-            row = f"{name:<8}{'harness':<10}{counted.instructions_per_call:>20,.0f}{ours[name]:>10.1f}{share:>10.0%}"
+            counted, functions = by_harness(found[name], params, directory)
+            seconds = time.monotonic() - began
+            ours[name] = counted.instructions_per_call, seconds, functions
+            share = counted.seconds["count"] / seconds
+            row = f"{name:<8}{'harness':<10}{counted.instructions_per_call:>20,.0f}{seconds:>10.1f}{share:>10.0%}"
             print(row, flush=True)
     for name, (_, params) in wanted.items():
         began = time.monotonic()
-        count = by_timer(found[name], params)
+        count, functions = by_timer(found[name], params)
         seconds = time.monotonic() - began
-        row = f"{name:<8}{'Timer':<10}{count:>20,.0f}{seconds:>10.1f}{'':>10}  {seconds / ours[name]:.1f} times as long"
-        print(row, flush=True)
+        row = f"{name:<8}{'Timer':<10}{count:>20,.0f}{seconds:>10.1f}{'':>10}"
+        print(
+            f"{row}  {seconds / ours[name][1]:.1f} times as long, {ours[name][0] / count - 1:+.2%} by ours", flush=True
+        )
+        if issubclass(found[name], Statements):
+            show_differences(ours[name][2], functions)
 
 
-def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> float:
-    """Instructions per call as Timer counts them, in a process whose `python` is this interpreter."""
-    module = found.__module__.rpartition(".")[2]
-    # What compiles must be reset before each call, or only the first one of Timer's warm-up would compile.
-    statement = "workload.prepare(); workload.work()" if found.region == "compile" else "workload.work()"
-    script = TIMER.format(
-        statement=statement, root=str(ROOT), module=module, name=found.__name__, params=params, calls=found.calls
-    )
+def by_harness(
+    found: type[workload.Workload], params: tuple[Any, ...], directory: Path
+) -> tuple[messages.Counted, Functions]:
+    """The count, and instructions per call by function."""
+    with session.asking(directory, messages.Ask(found.case(params))) as report:
+        if not isinstance(report, messages.Counted) or report.profile is None:
+            raise SystemExit(f"{found.benchmark()}: {report}")
+        counts = callgrind_out.parse(Path(report.profile).read_text())
+        return report, {name: count / report.calls for name, count in counts.functions.items()}
+
+
+def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> tuple[float, Functions]:
+    """The same by Timer, in a process whose `python` is this interpreter."""
     environment = {**os.environ, **TorchRules().environment()}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", TIMER],
+        input=json.dumps([timer_arguments(found, params), found.calls]),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     if answer.returncode != 0:
         raise SystemExit(f"Timer failed:\n{answer.stderr[-3000:]}")
-    return float(answer.stdout.split()[-1])
+    count, functions = json.loads(answer.stdout.splitlines()[-1])
+    return float(count), functions
+
+
+def timer_arguments(found: type[workload.Workload], params: tuple[Any, ...]) -> dict[str, Any]:
+    if issubclass(found, Statements):
+        args = found.case_of(params).args
+        return {**dataclasses.asdict(args), "language": args.language.value}
+    # What compiles must be reset before each call, or only the first one of Timer's warm-up would compile.
+    compiles = found.region == "compile"
+    module = found.__module__.rpartition(".")[2]
+    return {
+        "stmt": "workload.prepare(); workload.work()" if compiles else "workload.work()",
+        "setup": SETUP.format(root=str(ROOT), module=module, name=found.__name__, params=params),
+    }
+
+
+def show_differences(ours: Functions, timers: Functions) -> None:
+    """Where the two differ most, in instructions per call."""
+    changes = {name: ours.get(name, 0) - timers.get(name, 0) for name in ours.keys() | timers.keys()}
+    rows = sorted(changes.items(), key=lambda item: (-abs(item[1]), item[0]))
+    print(f"  {'ours':>10}{'Timer':>10}{'difference':>12}  function")
+    for name, change in rows[:SHOWN]:
+        print(f"  {ours.get(name, 0):>10,.1f}{timers.get(name, 0):>10,.1f}{change:>+12,.1f}  {name[:70]}")
+    rest = sum(change for _, change in rows[SHOWN:])
+    print(f"  {sum(ours.values()):>10,.1f}{sum(timers.values()):>10,.1f}{rest:>+12,.1f}  all; the rest's difference")
 
 
 if __name__ == "__main__":
