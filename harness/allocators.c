@@ -5,14 +5,13 @@
  * from now on is laid down one after the other.
  */
 #define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "allocators.h"
 
 #include <malloc.h>
 #include <stdint.h>
 
 enum {
     HEADER = 16,            /* of glibc's chunks, and what their sizes are multiples of */
-    PAGE = 4096,            /* some of libc's functions take another way where a page ends */
     LARGEST = 1 << 16,      /* of the pieces taken at once: well below what glibc gives memory of its own */
     LARGEST_CACHED = 1040,  /* from here down glibc keeps a list of free ones for every size */
     SMALLEST = 32,
@@ -22,6 +21,7 @@ enum {
     PIECES = 1 << 17,       /* more than can be free of one size: allocators that work otherwise are left alone */
 };
 
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 /* A piece of glibc's heap, by the address that its user gets. */
 static uintptr_t take(size_t size)
 {
@@ -63,9 +63,16 @@ static void take_free_pieces(void)
     grow();
 }
 
+#else
+static void take_free_pieces(void)
+{
+}
+#endif
+
 /* Python: until the block is the only one of its pool. */
 static void take_free_blocks(void)
 {
+#if PY_VERSION_HEX >= 0x030A0000 && !defined(Py_GIL_DISABLED)
     for (size_t size = HEADER; size <= LARGEST_BLOCK; size += HEADER)
         for (int number = 0; number < PIECES; number++) {
             const uintptr_t block = (uintptr_t)PyObject_Malloc(size);
@@ -73,6 +80,7 @@ static void take_free_blocks(void)
             if (block == 0 || *used == 1)
                 break;
         }
+#endif
 }
 
 PyObject *renew_allocators(PyObject *self, PyObject *unused)

@@ -23,12 +23,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allocators.h"
 #include "counting.h"
 
 static struct counting counting;
-/* Some of libc's functions take another way where a page ends. */
-enum { PAGE = 4096 };
-
 static uint64_t marked_at;
 static long slot = NO_SLOT;
 
@@ -233,8 +231,6 @@ static PyObject *renew_type_versions(PyObject *self, PyObject *name)
         _PyType_Lookup((PyTypeObject *)PyTuple_GET_ITEM(types, at), name);
     Py_RETURN_NONE;
 }
-
-PyObject *renew_allocators(PyObject *self, PyObject *unused);
 
 /* The largest request the supervisor may send, in bytes; the buffer is static so that its address never moves. */
 enum { REQUEST_BYTES = 65536 };

@@ -27,8 +27,8 @@ from harness.errors import CaseSkipped, CountError, StartError
 _TOLD = "told.json"
 _FLAGS = ("-std=c++20", "-O2", "-g0", "-w", "-fPIC", "-shared")
 _COUNTING = Path(__file__).with_name("counting.h")
-#: Turns of a loop before it counts.
-_WARM_UPS = 10
+#: Calls of a statement before it counts.
+WARM_UPS = 10
 
 # `harness_` keeps clear of names that a setup may define.
 _FILE = """\
@@ -86,7 +86,7 @@ def loop_source(args: TimerArgs, number: int, name: str | None = None) -> str:
         threads=args.num_threads,
         setup=textwrap.indent(args.setup, "    "),
         stmt=textwrap.indent(args.stmt, " " * 12),
-        warm_ups=_WARM_UPS,
+        warm_ups=WARM_UPS,
     )
 
 

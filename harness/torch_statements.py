@@ -46,8 +46,6 @@ class Statements(Workload):
     calls = 100
     layouts = 9
     limit_seconds = 300.0
-    #: Calls before counting.
-    warm_ups = 10
     cases: tuple[MaterializedCase, ...] = ()
     _numbers: dict[tuple[Any, ...], int]
 
@@ -119,7 +117,7 @@ class Statements(Workload):
 
     def warm_up(self) -> None:
         if self._python:  # a C++ loop warms up by itself
-            for _ in range(self.warm_ups):
+            for _ in range(torch_builds.WARM_UPS):
                 self.work()
 
     def work(self) -> object:

@@ -102,6 +102,15 @@ def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
         workload.ask(Built, ("plain", 2), None)
 
 
+def test_allocators_have_no_past():
+    """Servers whose memory came to be differently, and loops that allocate: the same to the instruction."""
+    found = []
+    for layout in ({}, {"padding": 40}, {"import_first": ("sqlite3", "wave")}):
+        with session.session(workload.configuration_for(Native, counter="readable", **layout)) as directory:
+            found.append(workload.ask(Native, ("allocates",), directory).total)
+    assert found[0] > 300_000 and len(set(found)) == 1
+
+
 @pytest.mark.parametrize("counter", ["callgrind", "readable"])
 def test_a_native_loop_is_counted_to_the_instruction(counter):
     with session.session(workload.configuration_for(Native, counter=counter)) as directory:

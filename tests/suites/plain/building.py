@@ -12,6 +12,7 @@ from harness import StartError, Workload
 #: Ten instructions a call, and whatever the loop itself takes, which is the overhead.
 LOOPS = r"""
 #include "counting.h"
+#include <stdlib.h>
 #define LOOP(name, body, outcome)                          \
     const char *name(long calls, struct counting *counting) \
     {                                                      \
@@ -23,6 +24,18 @@ LOOPS = r"""
     }
 LOOP(ten, "nop\nnop\nnop\nnop\nnop\nnop\nnop\nnop\nnop\nnop", 0)
 LOOP(empty, "", 0)
+const char *allocates(long calls, struct counting *counting)
+{
+    start_counting(counting);
+    for (long call = 0; call < calls; call++) {
+        void *volatile small = malloc(200), *volatile aligned = aligned_alloc(64, 3008), *volatile large = malloc(40000);
+        free(aligned);
+        free(small);
+        free(large);
+    }
+    stop_counting(counting);
+    return 0;
+}
 LOOP(complains, "nop", "the loop complains")
 """
 
@@ -30,7 +43,7 @@ LOOP(complains, "nop", "the loop complains")
 class Native(Workload):
     """A loop in C that counts itself."""
 
-    params = ["ten", "complains"]
+    params = ["ten", "complains", "allocates"]
     param_names = ["loop"]
     calls = 1000
 
