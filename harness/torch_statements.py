@@ -44,7 +44,7 @@ class Statements(Workload):
     label = ""
     param_names = ("case", "language", "runtime", "autograd", "threads")
     calls = 100
-    layouts = 9
+    layouts = 5
     limit_seconds = 300.0
     cases: tuple[MaterializedCase, ...] = ()
     _numbers: dict[tuple[Any, ...], int]
