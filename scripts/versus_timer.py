@@ -126,7 +126,7 @@ def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> tuple[f
 def timer_arguments(found: type[workload.Workload], params: tuple[Any, ...]) -> dict[str, Any]:
     if issubclass(found, Statements):
         args = found.case_of(params).args
-        return {**dataclasses.asdict(args), "language": args.language.value}
+        return {**dataclasses.asdict(args), "language": args.language.value.lower()}
     # What compiles must be reset before each call, or only the first one of Timer's warm-up would compile.
     compiles = found.region == "compile"
     module = found.__module__.rpartition(".")[2]
