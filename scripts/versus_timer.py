@@ -102,8 +102,11 @@ def by_harness(
     with session.asking(directory, messages.Ask(found.case(params))) as report:
         if not isinstance(report, messages.Counted) or report.profile is None:
             raise SystemExit(f"{found.benchmark()}: {report}")
-        counts = callgrind_out.parse(Path(report.profile).read_text())
-        return report, {name: count / report.calls for name, count in counts.functions.items()}
+        functions: Functions = {}
+        for function, count in callgrind_out.parse(Path(report.profile).read_text()).functions.items():
+            name = function.partition(" [")[0]
+            functions[name] = functions.get(name, 0) + count / report.calls
+        return report, functions
 
 
 def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> tuple[float, Functions]:

@@ -28,7 +28,9 @@ const char *allocates(long calls, struct counting *counting)
 {
     start_counting(counting);
     for (long call = 0; call < calls; call++) {
-        void *volatile small = malloc(200), *volatile aligned = aligned_alloc(64, 3008), *volatile large = malloc(40000);
+        void *volatile small = malloc(200);
+        void *volatile aligned = aligned_alloc(64, 3008);
+        void *volatile large = malloc(40000);
         free(aligned);
         free(small);
         free(large);
