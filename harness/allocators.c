@@ -17,7 +17,7 @@ enum {
     SMALLEST = 32,
     POOL = 1 << 14,         /* Python's pools of equal blocks, aligned to their size; first in them, how many are used */
     LARGEST_BLOCK = 512,    /* the largest blocks in them */
-    SOME = 64,
+    SOME = 64,              /* pieces, after which to look whether the rest has moved: looking walks every list */
     PIECES = 1 << 17,       /* more than can be free of one size: allocators that work otherwise are left alone */
 };
 

@@ -9,11 +9,11 @@ import dataclasses
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from harness import cache, processes
+from harness.environment import interpreter
 from harness.messages import Case
 from harness.scratch import Scratch
 
@@ -75,10 +75,9 @@ class Builds:
     def _start(self, need: Need, folder: Path) -> Build:
         folder.mkdir(parents=True)
         output = self._scratch.log / f"build-{'-'.join(need)}"
-        command = [os.path.realpath(sys.executable), "-S", "-B", "-P", "-c", _START]
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [*command, *need, str(folder), str(cache.folder())],
+                [*interpreter(_START), *need, str(folder), str(cache.folder())],
                 cwd=folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

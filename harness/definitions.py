@@ -62,7 +62,7 @@ class GroupedBenchmark:
     """A definition. Made by GroupedStmts, GroupedModules and GroupedVariants, which check it.
 
     `eager` holds the statement in each language, None where it has none. `model_setup` is the code that defines
-    `model`, in each language; `model` is the Python source of what TorchScript scripts.
+    `model`, in each language; `model` is the Python source of what TorchScript scripts, None if nothing is to be.
     """
 
     eager: Mapping[Language, str | None]
@@ -71,7 +71,6 @@ class GroupedBenchmark:
     model: str | None
     arguments: tuple[str, ...]
     output: str | None
-    torchscript: bool
     autograd: bool
     num_threads: tuple[int, ...]
 
@@ -108,7 +107,6 @@ def GroupedStmts(
         {},
         model,
         (arguments, output),
-        torchscript,
         autograd,
         num_threads,
     )
@@ -148,7 +146,6 @@ def GroupedModules(
         models,
         models[Language.PYTHON] if torchscript else None,
         (arguments, output),
-        torchscript,
         autograd,
         num_threads,
     )
@@ -209,7 +206,6 @@ def _grouped(
     model_setup: Mapping[Language, str],
     model: str | None,
     signature: tuple[tuple[str, ...], str | None],
-    torchscript: bool,
     autograd: bool,
     num_threads: int | tuple[int, ...],
 ) -> GroupedBenchmark:
@@ -219,7 +215,7 @@ def _grouped(
     threads = (num_threads,) if isinstance(num_threads, int) else tuple(num_threads)
     if not threads or min(threads) < 1 or len(set(threads)) < len(threads):
         raise SuiteError(f"num_threads is {num_threads!r}; it takes different whole numbers from 1 up")
-    generated = {"torch", *(["jit_model", "ivalue_inputs"] if torchscript else []), *(["model"] if model_setup else [])}
+    generated = {"torch", *(["jit_model", "ivalue_inputs"] if model else []), *(["model"] if model_setup else [])}
     for language, code in ((Language.PYTHON, setup.py_setup), (Language.CPP, setup.cpp_setup)):
         shadowed = generated & _bound(code, language)
         if shadowed:
@@ -227,7 +223,7 @@ def _grouped(
                 f"the {language.value} setup defines {', '.join(sorted(shadowed))}, a name that this definition's "
                 f"own code uses: give it another one in {code!r}"
             )
-    return GroupedBenchmark(eager, setup, model_setup, model, *signature, torchscript, autograd, threads)
+    return GroupedBenchmark(eager, setup, model_setup, model, *signature, autograd, threads)
 
 
 def _parse_signature(signature: str | None) -> tuple[tuple[str, ...], str | None]:

@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 
 from harness.rules import Rules
 from harness.scratch import Scratch
@@ -21,6 +22,12 @@ _LET_THROUGH = (
     "CXX",  # Inductor's C++ compiler, for users whose g++ is not in the places below
     "CUDA_VISIBLE_DEVICES",  # which GPU
 )
+
+
+def interpreter(statement: str) -> list[str]:
+    """The command that runs `statement` in this interpreter, which sees only what the scratch folder shows."""
+    # -P: what imports remember of the current folder would depend on the time at which files appeared in it.
+    return [os.path.realpath(sys.executable), "-S", "-B", "-P", "-c", statement]
 
 
 def server_environment(scratch: Scratch, rules: Rules) -> dict[str, str]:

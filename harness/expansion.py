@@ -87,7 +87,7 @@ def materialize(definitions: Definitions) -> tuple[MaterializedCase, ...]:
 
 
 def _expand(label: Label, definition: GroupedBenchmark) -> Iterator[MaterializedCase]:
-    runtimes = [RuntimeMode.EAGER, *([RuntimeMode.JIT] if definition.torchscript else [])]
+    runtimes = [RuntimeMode.EAGER, *([RuntimeMode.JIT] if definition.model else [])]
     autograds = [AutogradMode.FORWARD, *([AutogradMode.FORWARD_BACKWARD] if definition.autograd else [])]
     for runtime, autograd, language in itertools.product(runtimes, autograds, Language):
         scripted = runtime == RuntimeMode.JIT

@@ -7,13 +7,12 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 from harness import messages, processes
 from harness.configuration import Configuration
 from harness.counter import Launch
-from harness.environment import server_environment
+from harness.environment import interpreter, server_environment
 from harness.errors import HarnessError
 from harness.rules import Rules
 from harness.scratch import Scratch
@@ -57,9 +56,8 @@ class ForkServer:
             environment["PADDING"] = "x" * configuration.padding
         inherited = {messages.CONTROL: control_inside.fileno(), messages.REPORTS: reports_inside.fileno()}
         with open(folder / "output.txt", "wb") as output:
-            # -P: what imports remember of the current folder would depend on the time at which files appeared in it.
             self.process = subprocess.Popen(
-                [*launch.command, os.path.realpath(sys.executable), "-S", "-B", "-P", "-c", _START],
+                [*launch.command, *interpreter(_START)],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

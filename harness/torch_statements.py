@@ -14,7 +14,7 @@ from typing import Any
 
 from harness import torch_builds
 from harness.counter import native_loop
-from harness.definitions import Definitions, Language
+from harness.definitions import Definitions, Language, TimerArgs
 from harness.errors import CaseSkipped, SuiteError
 from harness.expansion import MODEL_FILE, MaterializedCase, materialize
 from harness.workload import Workload
@@ -75,7 +75,7 @@ class Statements(Workload):
 
     @classmethod
     def generated(cls) -> str:
-        loops = [torch_builds.loop_source(case.args, number) for number, case in enumerate(cls.cases) if _is_cpp(case)]
+        loops = [torch_builds.loop_source(args, number) for number, args in cls._loops().items()]
         texts = [[*case.label, case.args.setup, case.args.stmt, case.model] for case in cls.cases]
         return "\n".join([_PRELUDE, _FUNCTIONS, json.dumps(texts), *loops])
 
@@ -87,10 +87,14 @@ class Statements(Workload):
     @classmethod
     def build(cls, need: str, folder: Path, cache: Path) -> None:
         if need == LOOPS:
-            loops = {number: case.args for number, case in enumerate(cls.cases) if _is_cpp(case)}
-            torch_builds.build_loops(loops, folder, cache)
+            torch_builds.build_loops(cls._loops(), folder, cache)
         else:
             torch_builds.save_models({number: source for source, number in cls._models().items()}, folder)
+
+    @classmethod
+    def _loops(cls) -> dict[int, TimerArgs]:
+        """Every C++ statement, by its case's number."""
+        return {number: case.args for number, case in enumerate(cls.cases) if _is_cpp(case)}
 
     @classmethod
     def _models(cls) -> dict[str, int]:
