@@ -1,23 +1,25 @@
-"""`python -m harness count BENCHMARK [--param name=value] ...`: asv's numbers without asv."""
+"""`python -m harness COMMAND`: asv's numbers without asv (`count`), a commit's Python over a wheel (`overlay`), and the
+commit that changed a number (`bisect`)."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
-from harness import messages, session, workload
+from harness import messages, overlay, session, workload
 from harness.counter import KINDS
-from harness.errors import CaseSkipped, HarnessError, SuiteError
-from harness.workload import Workload
+from harness.errors import CaseSkipped, HarnessError
+from harness.git import Repository
+from harness.selection import choose, find
 
 
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        return count(arguments)
+        return int({"count": count, "overlay": lay_over, "bisect": search_range}[arguments.command](arguments))
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
@@ -52,47 +54,47 @@ def count(arguments: argparse.Namespace) -> int:
     return status
 
 
-def find(suite: Path, name: str) -> type[Workload]:
-    """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out."""
-    module_name, _, class_name = name.removesuffix(".track_instructions").rpartition(".")
-    if not module_name or not (suite / "__init__.py").exists():
-        raise SuiteError(f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>")
-    sys.path.insert(0, str(suite.resolve().parent))
-    try:
-        module = importlib.import_module(f"{suite.resolve().name}.{module_name}")
-        found = getattr(module, class_name)
-    except AttributeError as error:
-        raise SuiteError(f"no benchmark {name!r} in {suite}: {error}") from None
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith(suite.resolve().name):
-            raise SuiteError(f"no benchmark {name!r} in {suite}: {error}") from None
-        raise SuiteError(
-            f"the benchmark {name!r} needs {error.name!r}, which this environment lacks: "
-            "install the pin with `pip install --requirement requirements.txt`"
-        ) from None
-    if not (isinstance(found, type) and issubclass(found, Workload)):
-        raise SuiteError(f"{name!r} is not a workload")
-    return found
+def lay_over(arguments: argparse.Namespace) -> int:
+    """Lay a commit's Python over the wheel in this environment, or put the wheel back."""
+    if arguments.remove:
+        print("the wheel lies in site-packages again" if overlay.remove() else "no overlay is installed here")
+        return 0
+    repository = Repository(Path(arguments.checkout))
+    print(overlay.lay(repository, repository.commit(arguments.commit), _wheels(arguments)))
+    return 0
 
 
-def choose(found: type[Workload], assignments: list[str]) -> list[tuple[object, ...]]:
-    """The choices of parameters that agree with every `name=value`."""
-    wanted = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or name not in found.param_names:
-            raise SuiteError(f"--param {assignment!r}: expected name=value, with a name of {list(found.param_names)}")
-        wanted[name] = value
-    choices = [
-        params
-        for params in found.choices()
-        if all(
-            str(value) == wanted.get(name, str(value)) for name, value in zip(found.param_names, params, strict=True)
-        )
-    ]
-    if not choices:
-        raise SuiteError(f"no case of {found.benchmark()} has {wanted}; its parameters are {found.parameters()}")
-    return choices
+def search_range(arguments: argparse.Namespace) -> int:
+    """Name the commit between two that changed a benchmark; the status tells what came of it (see finding.py)."""
+    from harness import finding, search  # these need asv, which the environments under test lack
+
+    wheels = _wheels(arguments)
+    wanted = messages.Range(
+        suite="",
+        benchmark=arguments.benchmark,
+        assignments=tuple(arguments.param),
+        repository="",
+        good=arguments.good,
+        bad=arguments.bad,
+        wheels=str(wheels.resolve()) if wheels else None,
+    )
+    options = search.Options(
+        probing=arguments.counter,
+        confirming=arguments.confirm,
+        noise=None if arguments.noise is None else arguments.noise / 100,
+        cores=workload.cores(),
+    )
+    findings, how = search.bisect(Path(arguments.config), wanted, options)
+    outcome = finding.outcome(findings)
+    if arguments.json:
+        print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in findings], **how}, indent=1))
+    else:
+        print("\n\n".join("\n".join(each.lines()) for each in findings))
+    return finding.STATUS[outcome]
+
+
+def _wheels(arguments: argparse.Namespace) -> Path | None:
+    return Path(arguments.wheels) if arguments.wheels else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,7 +108,48 @@ def _parser() -> argparse.ArgumentParser:
         "--counter", choices=KINDS, help="what counts (default: HARNESS_COUNTER's value, else callgrind)"
     )
     counting.add_argument("--json", action="store_true", help="one JSON object a case")
+
+    laying = commands.add_parser("overlay", help="lay a PyTorch commit's Python over the wheel in this environment")
+    laying.add_argument("checkout", nargs="?", default=".", help="a git repository of PyTorch (default: this folder)")
+    laying.add_argument("--commit", default="HEAD", help="the commit (default: what the checkout has checked out)")
+    laying.add_argument("--remove", action="store_true", help="put the wheel back as pip installed it")
+    _add_wheels(laying)
+
+    searching = commands.add_parser(
+        "bisect",
+        help="name the PyTorch commit that changed a benchmark",
+        description="Exit status: 0 found, 1 broken, 2 wrong arguments, 3 no change, 4 cannot tell.",
+    )
+    searching.add_argument("good", help="the older end of the range")
+    searching.add_argument("bad", help="the newer end")
+    searching.add_argument("benchmark", help="as asv names it, e.g. dtensor.Detach")
+    searching.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="only these cases")
+    searching.add_argument(
+        "--config", default="asv.pytorch.conf.json", help="asv's configuration (default: %(default)s)"
+    )
+    searching.add_argument("--counter", choices=KINDS, default="readable", help="what probes (default: %(default)s)")
+    searching.add_argument(
+        "--confirm",
+        choices=KINDS,
+        default="callgrind",
+        help="what counts the ends and what is found (default: %(default)s)",
+    )
+    searching.add_argument(
+        "--noise", type=float, metavar="PERCENT", help="changes up to this are none (default: the benchmark's own)"
+    )
+    searching.add_argument("--json", action="store_true", help="one JSON object")
+    _add_wheels(searching)
     return parser
+
+
+def _add_wheels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wheels",
+        default=os.environ.get("HARNESS_WHEELS"),
+        metavar="WHERE",
+        help="a folder of wheels, or a file that lists some; each commit takes the nearest older one "
+        "(default: HARNESS_WHEELS's value, else the wheel that pip installed)",
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ class Configuration:
     `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counter.KINDS.
     `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
     case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
-    under test, make another memory layout and mean nothing: for noise measurements. `remove_directory` says that the
+    under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
+    tree as overlay.py makes it, whose packages take the place of the environment's. `remove_directory` says that the
     directory was made for this supervisor, which is to remove it.
     """
 
@@ -33,6 +34,7 @@ class Configuration:
     progress: str | None = None
     padding: int = 0
     import_first: tuple[str, ...] = ()
+    overlay: str | None = None
     remove_directory: bool = False
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from harness.rules import Rules
 from harness.scratch import Scratch
@@ -45,8 +46,9 @@ def server_environment(scratch: Scratch, rules: Rules) -> dict[str, str]:
     }
 
 
-def fingerprint(rules: Rules, counter: str, facts: dict[str, str]) -> dict[str, str]:
-    """What must match for two counts to be comparable, by name. `facts` are the server's own."""
+def fingerprint(rules: Rules, counter: str, site: Path, facts: dict[str, str]) -> dict[str, str]:
+    """What must match for two counts to be comparable, by name. `site` holds the packages that the server sees; `facts`
+    are its own."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     found = {
         "counting rules": str(COUNTING_RULES),
@@ -57,10 +59,8 @@ def fingerprint(rules: Rules, counter: str, facts: dict[str, str]) -> dict[str, 
         **facts,
     }
     for package in rules.packages:
-        try:
-            found[f"package {package}"] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[f"package {package}"] = "none"
+        installed = importlib.metadata.distributions(name=package, path=[str(site)])
+        found[f"package {package}"] = next((each.version for each in installed), "none")
     return dict(sorted(found.items()))
 
 

@@ -15,6 +15,14 @@ class StartError(HarnessError):
     """Counting cannot begin: a tool is missing or the fork server did not come up."""
 
 
+class RepositoryError(HarnessError):
+    """A git repository, a commit or something in one is not there."""
+
+
+class OverlayError(HarnessError):
+    """A commit's Python cannot be laid over a wheel's binaries."""
+
+
 class CaseSkipped(HarnessError):
     """The workload's `setup` raised NotImplementedError; the text is its reason."""
 

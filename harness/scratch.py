@@ -71,8 +71,9 @@ class Scratch:
             except OSError as error:
                 raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
-    def furnish(self, suite: Path, with_valgrind: bool) -> None:
-        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension."""
+    def furnish(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
+        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension. What
+        lies in the folder `overlay` takes the place of the environment's packages of the same names."""
         if not suite.exists():
             raise SuiteError(f"the suite {suite} does not exist")
         for source in (suite, Path(__file__).parent):
@@ -81,10 +82,12 @@ class Scratch:
                 shutil.copytree(source, target, ignore=_NOT_COPIED)
             else:
                 shutil.copyfile(source, target)
-        for folder in _site_packages():
+        replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
+        for folder in ([] if overlay is None else [overlay]) + _site_packages():
             for entry in sorted(folder.iterdir()):
                 link = self.site / entry.name
-                if not link.exists() and not link.is_symlink() and not _installs_us(entry):
+                hidden = folder != overlay and _project(entry) in replaced
+                if not link.exists() and not link.is_symlink() and not _installs_us(entry) and not hidden:
                     link.symlink_to(entry)
         self._compile(with_valgrind)
 
@@ -123,6 +126,11 @@ def _site_packages() -> list[Path]:
     if site.ENABLE_USER_SITE:
         names.append(site.getusersitepackages())
     return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]
+
+
+def _project(entry: Path) -> str:
+    """The same for a package and for what says which version of it is installed."""
+    return entry.name.partition("-")[0] if entry.suffix == ".dist-info" else entry.name
 
 
 def _installs_us(entry: Path) -> bool:

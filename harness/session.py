@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness import messages
@@ -27,8 +27,13 @@ _START_SECONDS = 1000.0
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.supervisor import main; main()"
 
 
-def start(configuration: Configuration) -> subprocess.Popen[bytes]:
-    """Start a supervisor and its fork server, and wait until cases can be asked for. Raises StartError."""
+def _warn(note: str) -> None:
+    print(f"harness: {note}", file=sys.stderr)
+
+
+def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> subprocess.Popen[bytes]:
+    """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
+    know what is given to `tell`. Raises StartError."""
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent)],
@@ -55,8 +60,8 @@ def start(configuration: Configuration) -> subprocess.Popen[bytes]:
     if outcome["error"] is not None:
         process.wait()
         raise StartError(outcome["error"])
-    if outcome["warning"] is not None:
-        print(f"harness: {outcome['warning']}", file=sys.stderr)
+    for note in outcome["notes"]:
+        tell(note)
     return process
 
 
@@ -87,7 +92,7 @@ def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
 
 
 @contextlib.contextmanager
-def session(configuration: Configuration) -> Iterator[Path]:
+def session(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Path]:
     """A supervisor of one's own, in a folder of its own, for the length of the block.
 
     `directory`, `remove_directory` and `owner` of the configuration are filled in here.
@@ -99,7 +104,7 @@ def session(configuration: Configuration) -> Iterator[Path]:
     process = None
     try:
         process = start(
-            dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid())
+            dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid()), tell
         )
         yield directory
     finally:

@@ -25,12 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, processes, rules, valgrind
+from harness import environment, messages, overlay, processes, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SOCKET, Configuration
 from harness.counter import KINDS
 from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, ServerDied, evidence
+from harness.running import Running
 from harness.schedule import Schedule
 from harness.scratch import Scratch
 
@@ -39,32 +40,20 @@ _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
 
 
-@dataclasses.dataclass
-class _Running:
-    case: messages.Case
-    server: ForkServer
-    number: int
-    pid: int
-    pidfd: int
-    folder: Path
-    deadline: float
-    began: float
-    report: messages.Report | None = None
-    timed_out: bool = False
-
-
 class Supervisor:
     def __init__(self, configuration: Configuration, scratch: Scratch, listener: socket.socket) -> None:
         self._configuration = configuration
         self._scratch = scratch
         self._rules = rules.load(configuration.rules)
+        laid = Path(configuration.overlay) if configuration.overlay else overlay.installed()
+        self._overlay = None if laid is None else tree.record_in(laid)
         self._launch = KINDS[configuration.counter].launch(scratch.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
         self._servers_made = 0
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._waiting: dict[messages.Case, tuple[socket.socket, str]] = {}
         self._told: dict[messages.Case, set[str]] = {}
         self._used: dict[socket.socket, list[Path]] = {}
@@ -81,7 +70,8 @@ class Supervisor:
 
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
-        self._scratch.furnish(Path(self._configuration.suite), with_valgrind=bool(self._launch.command))
+        own = Path(self._configuration.overlay) if self._configuration.overlay else None
+        self._scratch.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
         while server.ready is None and self._failed_start is None:
@@ -100,9 +90,9 @@ class Supervisor:
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
         return server
 
-    def warning(self) -> str | None:
-        """What makes counts here less trustworthy than they could be."""
-        return self._launch.warning
+    def notes(self) -> list[str]:
+        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of."""
+        return [str(note) for note in (self._launch.warning, self._overlay) if note is not None]
 
     # The loop
 
@@ -190,8 +180,8 @@ class Supervisor:
     def _with_fingerprint(self, report: messages.Report) -> messages.Report:
         if not isinstance(report, messages.Counted):
             return report
-        facts = {**self._versions, **self._launch.facts}
-        found = environment.fingerprint(self._rules, self._configuration.counter, facts)
+        facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
+        found = environment.fingerprint(self._rules, self._configuration.counter, self._scratch.site, facts)
         return dataclasses.replace(report, fingerprint=found)
 
     # Workers
@@ -252,7 +242,7 @@ class Supervisor:
             self._finish(case, messages.Failed(number, f"no worker could be started: {error}"))
             return
         now = time.monotonic()
-        running = _Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
+        running = Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
         self._running[number] = running
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
 
@@ -269,6 +259,8 @@ class Supervisor:
             self._versions = report.versions
         elif report.number == 0 and isinstance(report, messages.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
+            if self._overlay is not None:
+                self._failed_start = f"{self._overlay.does_not_import}\n{self._failed_start}"
         elif report.number in self._running:
             self._running[report.number].report = report
 
@@ -280,7 +272,7 @@ class Supervisor:
         self._server = None
         server.end()
 
-    def _ended(self, running: _Running) -> None:
+    def _ended(self, running: Running) -> None:
         """A worker has ended, with or without a report."""
         server = running.server
         while running.report is None and self._server is server and select.select([server.reports], [], [], 0)[0]:
@@ -300,35 +292,18 @@ class Supervisor:
             self._schedule.put_back(running.case)
             return
         self._suspects.discard(running.case)
-        running.report = running.report or self._explain(running, status)
+        running.report = running.report or running.explain(status)
+        if isinstance(running.report, messages.Failed):
+            of = "" if self._overlay is None else f"\nThis was {self._overlay.what}"
+            running.report = dataclasses.replace(running.report, details=running.report.details.rstrip() + of)
         self._note_progress(running)
         self._finish(running.case, running.report)
-
-    def _explain(self, running: _Running, status: int | None) -> messages.Failed:
-        log_path, output_path = running.folder / "valgrind.log", running.folder / "output.txt"
-        log = log_path.read_text(errors="replace") if log_path.exists() else ""
-        output = output_path.read_text(errors="replace") if output_path.exists() else ""
-        if running.timed_out:
-            sentence = (
-                f"the case was still running after {running.case.limit_seconds:.0f} s and was ended; "
-                "a larger `limit_seconds` in the workload gives it longer"
-            )
-        elif status is None:
-            sentence = f"the fork server died while this case was counted: {running.server.last_words()}"
-        else:
-            sentence = f"the worker {processes.how_it_ended(status)} without a report"
-            reason = valgrind.explain(log)
-            if reason:
-                sentence += f": {reason}"
-            elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-                sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
-        return messages.Failed(running.number, sentence, (output + log)[-4000:], str(running.folder))
 
     def _finish(self, case: messages.Case, report: messages.Report) -> None:
         self._schedule.finish(case, report)
         self._answer(case)
 
-    def _note_progress(self, running: _Running) -> None:
+    def _note_progress(self, running: Running) -> None:
         report = running.report
         if isinstance(report, messages.Counted):
             outcome = f"{report.instructions_per_call:>18,.0f} instructions"
@@ -381,14 +356,14 @@ def main() -> None:
             try:
                 supervisor = Supervisor(configuration, scratch, listener)
                 supervisor.start()
-                print(json.dumps({"error": None, "warning": supervisor.warning()}), flush=True)
+                print(json.dumps({"error": None, "notes": supervisor.notes()}), flush=True)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
                 supervisor.run()
             finally:
                 if supervisor is not None:
                     supervisor.end()
     except (HarnessError, OSError) as error:
-        print(json.dumps({"error": str(error), "warning": None}), flush=True)
+        print(json.dumps({"error": str(error), "notes": []}), flush=True)
         sys.exit(1)
     finally:
         with contextlib.suppress(OSError):

@@ -264,7 +264,10 @@ class TorchRules(Rules):
             try:
                 importlib.import_module(name)
             except ModuleNotFoundError as error:
-                if error.name == "torch":
+                missing = error.name or ""
+                if missing.startswith("torch.") and missing != name and not name.startswith(f"{missing}."):
+                    raise  # not that module, but what it needs of torch
+                if missing == "torch":
                     raise StartError(
                         "torch is not installed in the environment that counts: "
                         "install the pin with `pip install --requirement requirements.txt`"

@@ -67,6 +67,8 @@ class Workload(abc.ABC):
     region = "work"
     #: How many calls one count holds. One call right after a collection of garbage costs more than the average of many.
     calls = 1
+    #: By how much of itself a count may move although nothing that matters changed; scripts/noise.py measures it.
+    noise = 0.003
     #: Seconds of wall time that a case may take under valgrind before it is ended.
     limit_seconds = 1500.0
     #: How many counts the median is taken of, each with new versions of all types and so with other things falling on
@@ -215,9 +217,14 @@ def _told(counted: messages.Counted, number: str) -> float:
 
 
 def ask(
-    workload: type[Workload], params: Sequence[Any], directory: Path, number: str = messages.HEADLINE
+    workload: type[Workload],
+    params: Sequence[Any],
+    directory: Path,
+    number: str = messages.HEADLINE,
+    place: kept.Place | None = None,
 ) -> messages.Counted:
-    """Ask the supervisor in `directory` for a case, keep what it left, and return the count.
+    """Ask the supervisor in `directory` for a case, keep what it left (in `place`, else where asv's variables say), and
+    return the count.
 
     Asking again for the same number counts anew; asking for another `number` gives the run that is there.
     """
@@ -232,7 +239,7 @@ def ask(
             raise CaseSkipped(report.reason)
         if isinstance(report, messages.Failed):
             raise CountError(_failure(report, workload.benchmark(), names))
-        place = kept.place_of(workload.benchmark(), names)
+        place = place or kept.place_of(workload.benchmark(), names)
         if place is not None and number == messages.HEADLINE:
             try:
                 kept.keep(report, place)
@@ -263,20 +270,25 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         raise SuiteError(f"the suite {top.__name__!r} is no file or folder that a server could import")
     file = Path(top.__file__)
     environment = os.environ
-    cores = environment.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
-    if not cores.isdecimal():
-        raise SuiteError(f"HARNESS_CORES is {cores!r}; it takes a whole number from 1 up")
     fields: dict[str, Any] = {
         "directory": "",
         "owner": 0,
         "suite": str(file.parent if file.name == "__init__.py" else file),
         "rules": _rules_name(workload),
         "counter": environment.get("HARNESS_COUNTER", "callgrind"),
-        "cores": int(cores),
+        "cores": cores(),
         "ahead": environment.get("HARNESS_AHEAD", "benchmark"),
         "progress": environment.get("HARNESS_PROGRESS"),
     }
     return Configuration(**{**fields, **changes})
+
+
+def cores() -> int:
+    """How many processors there are to count with: HARNESS_CORES, or all that this process may use."""
+    text = os.environ.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
+    if not text.isdecimal() or int(text) < 1:
+        raise SuiteError(f"HARNESS_CORES is {text!r}; it takes a whole number from 1 up")
+    return int(text)
 
 
 def _rules_name(workload: type[Workload]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import session, workload
-from harness.__main__ import find
+from harness.selection import find
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = (

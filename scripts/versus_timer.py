@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import Statements, callgrind_out, messages, session, workload
-from harness.__main__ import find
+from harness.selection import find
 from harness.torch_rules import TorchRules
 
 Functions = dict[str, float]

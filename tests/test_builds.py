@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from harness import messages, session, workload
-from harness.__main__ import choose, find
 from harness.builds import Builds
 from harness.errors import CountError, SuiteError
 from harness.scratch import Scratch
+from harness.selection import choose, find
 from tests.conftest import SUITES, our_processes, wait_until
 
 Built = find(SUITES / "plain", "building.Built")

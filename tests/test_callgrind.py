@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness import callgrind_out, session, valgrind, workload
-from harness.__main__ import find
 from harness.errors import CountError, StartError
+from harness.selection import find
 from tests.conftest import ROOT, SUITES
 
 Loop = find(SUITES / "plain", "loops.Loop")

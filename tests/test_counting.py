@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness import session, workload
-from harness.__main__ import find
 from harness.errors import CaseSkipped, CountError, StartError, SuiteError
+from harness.selection import find
 from tests.conftest import ROOT, SUITES, our_processes, wait_until
 
 pytestmark = pytest.mark.usefixtures("opcodes")

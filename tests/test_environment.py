@@ -12,11 +12,17 @@ def test_the_servers_environment_is_a_list_and_not_an_inheritance(monkeypatch):
     assert set(found) >= {"PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH"}
 
 
-def test_a_fingerprint_tells_counters_rules_and_libraries_apart(monkeypatch):
-    plain = environment.fingerprint(rules.load("plain"), "callgrind", {"python": "3.11"})
-    assert plain == environment.fingerprint(rules.load("plain"), "callgrind", {"python": "3.11"})
-    assert plain != environment.fingerprint(rules.load("plain"), "opcodes", {"python": "3.11"})
-    assert plain != environment.fingerprint(rules.load("plain"), "callgrind", {"python": "3.12"})
-    assert "package torch" in environment.fingerprint(rules.load("torch"), "callgrind", {})
+def test_a_fingerprint_tells_counters_rules_and_libraries_apart(tmp_path, monkeypatch):
+    def found(name, counter="callgrind", python="3.11"):
+        return environment.fingerprint(rules.load(name), counter, tmp_path, {"python": python})
+
+    plain = found("plain")
+    assert plain == found("plain")
+    assert plain != found("plain", counter="opcodes")
+    assert plain != found("plain", python="3.12")
+    assert found("torch")["package torch"] == "none"
+    (tmp_path / "torch-9.9.dist-info").mkdir()
+    (tmp_path / "torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
+    assert found("torch")["package torch"] == "9.9"  # what the server sees, whatever is installed
     monkeypatch.setattr(environment, "COUNTING_RULES", environment.COUNTING_RULES + 1)
-    assert plain != environment.fingerprint(rules.load("plain"), "callgrind", {"python": "3.11"})
+    assert plain != found("plain")

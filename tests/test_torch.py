@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import session, workload
-from harness.__main__ import find
 from harness.errors import CountError
 from harness.messages import Counted
+from harness.selection import find
 from tests.conftest import ROOT, SUITES
 
 pytestmark = pytest.mark.torch

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness import GroupedSetup, GroupedStmts, Statements, session, torch_builds, workload
-from harness.__main__ import find
 from harness.definitions import Language
 from harness.errors import CountError
 from harness.messages import Counted
+from harness.selection import find
 from harness.torch_statements import python_functions
 from tests.conftest import ROOT
 from tests.test_definitions import GROUPS, group

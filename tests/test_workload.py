@@ -6,8 +6,8 @@ import pytest
 from asv_runner.discovery import disc_benchmarks
 
 from harness import Workload
-from harness.__main__ import choose, find
 from harness.errors import SuiteError
+from harness.selection import choose, find
 from tests.conftest import SUITES
 
 

@@ -1,0 +1,43 @@
+"""asv's git, less submodules: PyTorch has gigabytes of them, and nothing here is built.
+
+asv asks for them recursively whenever it checks a commit out. A configuration that names this module in `plugins`, and
+`dvcs` as below, gets a repository that never does, whatever the user's own git configuration says; that one is neither
+read nor changed for it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from asv.plugins.git import Git
+from asv.util import UserError
+
+
+class GitWithoutSubmodules(Git):  # type: ignore[misc]
+    """A local clone, or the mirror of a remote one that asv makes in a folder named by `project`."""
+
+    dvcs = "git-without-submodules"
+
+    def __init__(self, url: str, mirror_path: str) -> None:
+        if not self.is_local_repo(url) and ":" not in url:
+            raise UserError(
+                f"there is no git clone at {url!r} (from {os.getcwd()}): clone PyTorch there, "
+                "or set `repo` in the configuration to where your clone is"
+            )
+        super().__init__(url, mirror_path)
+
+    @property
+    def path(self) -> str:
+        """Where its objects are."""
+        return str(self._path)
+
+    @classmethod
+    def url_match(cls, url: str) -> bool:
+        return False  # only by its name, so that other configurations get asv's own
+
+    def _run_git(self, args: list[str], *positional: Any, **keywords: Any) -> str:
+        if "submodule" in args:
+            return ""
+        kept = [argument for argument in args if argument != "--recursive"]
+        return str(super()._run_git(["-c", "submodule.recurse=false", *kept], *positional, **keywords))

@@ -1,0 +1,101 @@
+"""Git repositories for the tests: PyTorch's shape, made from what is installed here or made up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import torch_sources
+
+_BRANCH = "main"
+
+
+class History:
+    """A repository in which commits are made one after the other; each is found again by its subject."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.commits: dict[str, str] = {}
+        folder.mkdir(parents=True)
+        self.git("init", "--quiet", f"--initial-branch={_BRANCH}")
+
+    def git(self, *arguments: str) -> str:
+        names = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "gc.auto=0"]
+        command = ["git", *names, *arguments]
+        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def edit(self, path: str, change: Callable[[str], str]) -> None:
+        """Change a file's text; it must become another."""
+        before = (self.folder / path).read_text()
+        after = change(before)
+        assert after != before, f"{path} did not change"
+        self.write(path, after)
+
+    def commit(self, subject: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", subject)
+        self.commits[subject] = self.git("rev-parse", "HEAD")
+        return self.commits[subject]
+
+
+_WRAP = "    def wrap(res: object, spec: OutputSpecType) -> object:\n"
+_STEP = '        """Process exactly one instruction, return False we should exit"""\n'
+_DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportable_experimental\n"
+_A_LITTLE = '        int("7")\n'
+_MORE = "        for _ in range(50):\n            pass\n"
+
+
+def torch_history(folder: Path, site: Path, length: int = 18) -> History:
+    """Commits on top of the Python of the torch that is installed in `site`, less what a build generates.
+
+    Four matter: "detach costlier", "tracing costlier", "detach cheaper", and "broken", which cannot be imported and is
+    mended by the next. The others, up to `length` in all, are docs, comments, native files, other subsystems.
+    """
+    made = History(folder)
+    for package in torch_sources.PACKAGES:
+        for place, folders, names in os.walk(site / package):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in names:
+                path = str(Path(place, name).relative_to(site))
+                if not torch_sources.belongs_to_binaries(path, None):
+                    (made.folder / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(site / path, made.folder / path)
+    made.write("aten/src/ATen/native/Add.cpp", "// native\n")
+    made.write("docs/source/index.rst", "PyTorch\n")
+    made.commit("base")
+
+    dispatch, tensor = "torch/distributed/tensor/_dispatch.py", "torch/distributed/tensor/_api.py"
+    translator, spec = "torch/_dynamo/symbolic_convert.py", "torch/distributed/tensor/_dtensor_spec.py"
+    matter: dict[str, Callable[[], None]] = {
+        "detach costlier": lambda: made.edit(dispatch, lambda t: t.replace(_WRAP, _WRAP + _A_LITTLE)),
+        "broken": lambda: made.edit(spec, lambda t: "import torch._no_such_module\n" + t),
+        "mended": lambda: made.edit(spec, lambda t: t.replace("import torch._no_such_module\n", "")),
+        "tracing costlier": lambda: made.edit(translator, lambda t: t.replace(_STEP, _STEP + _MORE)),
+        "detach cheaper": lambda: made.edit(tensor, lambda t: t.replace(_DISABLED, _DISABLED.partition("\n")[2])),
+    }
+    others: list[tuple[str, Callable[[], None]]] = [
+        ("docs", lambda: made.edit("docs/source/index.rst", lambda t: t + "more\n")),
+        ("comment", lambda: made.edit(dispatch, lambda t: t + "# more\n")),
+        ("onnx", lambda: made.edit("torch/onnx/__init__.py", lambda t: t + "_LATER = 1\n")),
+        ("native", lambda: made.edit("aten/src/ATen/native/Add.cpp", lambda t: t + "// more\n")),
+        ("optim", lambda: made.edit("torch/optim/sgd.py", lambda t: t + "\n\ndef _later():\n    return 1\n")),
+    ]
+    third = length // 3  # the broken one is where a bisection of the first two thirds may well look
+    at = dict(zip((length // 6, third, third + 1, length // 2, length * 5 // 6), matter, strict=True))
+    for number in range(1, length):
+        if number in at:
+            matter[at[number]]()
+            made.commit(at[number])
+        else:
+            subject, change = others[number % len(others)]
+            change()
+            made.commit(f"{subject} {number}")
+    return made
