@@ -60,7 +60,8 @@ def lay_over(arguments: argparse.Namespace) -> int:
         print("the wheel lies in site-packages again" if overlay.remove() else "no overlay is installed here")
         return 0
     repository = Repository(Path(arguments.checkout))
-    print(overlay.lay(repository, repository.commit(arguments.commit), _wheels(arguments)))
+    record = overlay.lay(repository, repository.commit(arguments.commit), _wheels(arguments))
+    print("\n    ".join([str(record), *(record.native or ())]))
     return 0
 
 

@@ -92,33 +92,22 @@ class Shelf:
 
     # Results
 
-    def saved(self, survey: messages.Survey, counter: str, point: messages.Point) -> dict[int, float]:
-        """What asv's results hold of the survey's cases at a point, by index; counted on the same binaries."""
+    def saved(self, survey: messages.Survey, counter: str, point: messages.Point) -> dict[int, tuple[float, str]]:
+        """What asv's results hold of the survey's cases at a point, by index; and on which binaries, which are the
+        point's."""
         results = self._results(point.commit, counter)
         name = f"{survey.name}.track_{messages.HEADLINE}"
         if name not in results.get_result_keys({name: {"version": survey.version}}):
             return {}
         values = results.get_result_value(name, survey.params)
-        return {
-            int(index): values[int(index)]
-            for index, texts in survey.cases.items()
-            if values[int(index)] is not None and self._is_of(point, survey, counter, texts, values[int(index)])
-        }
-
-    def _is_of(
-        self, point: messages.Point, survey: messages.Survey, counter: str, texts: tuple[str, ...], value: float
-    ) -> bool:
-        place = kept.Place(self.keep, point.commit, self.environment_name(counter), survey.name, texts)
-        try:
-            record = json.loads((place.folder / "count.json").read_text())
-            fingerprint = record["fingerprint"]
-            return bool(
-                record["instructions per call"] == value
-                and fingerprint["python of commit"] == point.commit
-                and fingerprint["binaries"].startswith(f"{point.wheel_name}:")
-            )
-        except (OSError, ValueError, KeyError):
-            return False
+        found = {}
+        for index, texts in survey.cases.items():
+            value = values[int(index)]
+            place = kept.Place(self.keep, point.commit, self.environment_name(counter), survey.name, texts)
+            binaries = _binaries(place, point, value)
+            if binaries is not None:
+                found[int(index)] = value, binaries
+        return found
 
     def save(
         self,
@@ -162,3 +151,15 @@ class Shelf:
             name = get_filename(facts["machine"], commit, environment.name)
             raise StartError(f"asv's results {name} cannot be read: {error}") from None
         return results
+
+
+def _binaries(place: kept.Place, point: messages.Point, value: float | None) -> str | None:
+    """On which binaries the record kept in `place` says that `value` was counted, if they are the point's."""
+    try:
+        record = json.loads((place.folder / "count.json").read_text())
+        fingerprint = record["fingerprint"]
+        matches = record["instructions per call"] == value and fingerprint["python of commit"] == point.commit
+        binaries = str(fingerprint["binaries"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return binaries if matches and binaries.startswith(f"{point.wheel_name}:") else None

@@ -61,7 +61,7 @@ class Culprit:
         lines += [f"  {file}" for file in self.files[:_FILES_SHOWN]]
         if len(self.files) > _FILES_SHOWN:
             lines.append(f"  and {len(self.files) - _FILES_SHOWN} more files")
-        return [*lines, *([f"  ({self.note})"] if self.note else [])]
+        return [*lines, *([f"  counted on {self.note}"] if self.note else [])]
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -109,17 +109,19 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What came of one case. `ends` are the counts at the range's ends, None if it has no two that can be counted."""
+    """What came of one case. `ends` are the counts at the range's ends, None if it has no two that can be counted;
+    `same` says that nothing had to be."""
 
     case: str
     ends: Change | None
     steps: tuple[Found, ...] = ()
     why: str = ""
+    same: bool = False
 
     @property
     def outcome(self) -> str:
         if self.ends is None:
-            return CANNOT_TELL
+            return NO_CHANGE if self.same else CANNOT_TELL
         steps = [step for step in self.steps if not step.is_noise]
         if not steps:
             return NO_CHANGE

@@ -191,12 +191,14 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class Probed:
-    """The answer: instructions per call by index of the case, and for those that cannot be counted why. `notes` is what
-    whoever reads the counts should know; `seconds` splits the time."""
+    """The answer: instructions per call by index of the case, and for those that cannot be counted why. `binaries` are
+    those that the commit's Python lay over, None if it came to nothing; `notes` is what else whoever reads the counts
+    should know; `seconds` splits the time."""
 
     number: int
     counts: dict[str, float]
     failures: dict[str, str]
+    binaries: str | None
     notes: tuple[str, ...]
     seconds: dict[str, float]
 

@@ -71,7 +71,7 @@ def installed() -> Path | None:
 def pinned() -> Wheel:
     """The wheel that pip installed into this environment, wherever it lies now. Raises OverlayError."""
     aside = _home() / "wheel"
-    return wheels.unpacked(aside if aside.exists() else _site())
+    return wheels.unpacked(aside if (aside / "torch").exists() else _site())
 
 
 def choose(repository: Repository, commit: str, where: Path | None) -> Wheel:

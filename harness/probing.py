@@ -136,6 +136,7 @@ def _probe(found: type[Workload], probe: messages.Probe, repository: Repository,
     counts: dict[str, float] = {}
     failures: dict[str, str] = {}
     notes: list[str] = []
+    record = None
     seconds: dict[str, float] = {}
     began = time.monotonic()
 
@@ -147,7 +148,7 @@ def _probe(found: type[Workload], probe: messages.Probe, repository: Repository,
 
     place = places.lend()
     try:
-        overlay.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), place)
+        record = overlay.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), place)
         phase_ends("tree")
         settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(place)}
         if probe.layout:
@@ -169,7 +170,8 @@ def _probe(found: type[Workload], probe: messages.Probe, repository: Repository,
         failures.update({str(index): str(error) for index in probe.cases if str(index) not in counts})
     finally:
         places.give_back(place)
-    return messages.Probed(probe.number, counts, failures, tuple(notes), seconds)
+    others = tuple(note for note in notes if note != str(record))
+    return messages.Probed(probe.number, counts, failures, record.binaries if record else None, others, seconds)
 
 
 def _where(probe: messages.Probe, found: type[Workload], params: tuple[object, ...]) -> Place | None:

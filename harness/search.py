@@ -34,7 +34,7 @@ class Options:
 
 
 #: Steps up to so many times the noise are counted in another memory layout too.
-_DOUBTFUL = 3
+_DOUBTFUL = 2
 
 
 class _Key(NamedTuple):
@@ -61,7 +61,8 @@ class Search:
         self._bisection = Bisection(len(self._groups), self._cases, self.noise)
         self._counts: dict[tuple[str, str, int], dict[int, float]] = {}  # by tree, counter and layout
         self._failures: dict[tuple[str, str, int], dict[int, str]] = {}
-        self._notes: dict[int, str] = {}
+        self._binaries: dict[int, str] = {}
+        self._notes: set[str] = set()
         self._numbers = itertools.count(1)
         self.probes: list[dict[str, object]] = []
 
@@ -135,7 +136,8 @@ class Search:
     def _recall(self, key: _Key) -> None:
         """What asv's results tell of any commit of the group."""
         for point in self._groups[key.point] if self._is_savable(key) else ():
-            for case, count in self._shelf.saved(self._survey, key.counter, point).items():
+            for case, (count, binaries) in self._shelf.saved(self._survey, key.counter, point).items():
+                self._binaries[key.point] = binaries
                 counts = self._counts.setdefault(self._tree(key), {})
                 if case not in counts:
                     counts[case] = count
@@ -147,8 +149,11 @@ class Search:
         failures = {int(index): why for index, why in probed.failures.items()}
         self._counts.setdefault(self._tree(key), {}).update(counts)
         self._failures.setdefault(self._tree(key), {}).update(failures)
-        if probed.notes:
-            self._notes[key.point] = probed.notes[-1]
+        if probed.binaries is not None:
+            self._binaries[key.point] = probed.binaries
+        for note in set(probed.notes) - self._notes:
+            _say(note)
+        self._notes.update(probed.notes)
         if self._is_savable(key):
             self._shelf.save(self._survey, key.counter, point, counts, failures)
         spent = sum(probed.seconds.values())
@@ -176,10 +181,12 @@ class Search:
         return " ".join([self._survey.name, *(f"{name}={text}" for name, text in named)])
 
     def _finding(self, case: int) -> Finding:
+        if len(self._groups) == 1:
+            why = "every commit of the range lays the same Python over the same binaries, so nothing was counted"
+            return Finding(self._name(case), None, why=why, same=True)
         ends = self._bisection.ends(case)
         if ends is None:
-            reasons = [why[case] for why in self._failures.values() if case in why]
-            why = reasons[-1] if reasons else "fewer than two trees"
+            why = [reasons[case] for reasons in self._failures.values() if case in reasons][-1]
             return Finding(self._name(case), None, why=f"no two commits can be counted; the last said: {why}")
         whole = Change(*(self._bisection.count(point, case) for point in ends))
         moved = [point for point, end in zip(ends, (0, len(self._groups) - 1), strict=True) if point != end]
@@ -216,7 +223,7 @@ class Search:
     def _culprit(self, step: Step) -> Culprit:
         before, after = self._groups[step.before][-1], self._groups[step.after][0]
         subject = self._repository.subject(after.commit)
-        note = self._notes.get(step.after)
+        note = self._binaries.get(step.after)
         if step.exact and before.commit == after.commit:
             names = before.wheel_name, after.wheel_name
             return Culprit(after.commit, subject, (), binaries=names, note=note)

@@ -57,9 +57,12 @@ class Record:
     @property
     def _difference(self) -> str:
         if self.native is None:
-            return "whether native files differ cannot be told, the history at hand being too shallow"
-        if not self.native:
-            return "no native file differs"
+            return (
+                "whether native files differ cannot be told, since the history at hand does not reach that commit; "
+                f"`git fetch origin {self.wheel_commit}` brings it"
+            )
+        if len(self.native) < 2:
+            return f"1 native file differs ({self.native[0]})" if self.native else "no native file differs"
         more = f" and {len(self.native) - _SHOWN} more" if len(self.native) > _SHOWN else ""
         return f"{len(self.native)} native files differ ({', '.join(self.native[:_SHOWN])}{more})"
 

@@ -109,7 +109,9 @@ class File:
             folder.parent.mkdir(parents=True, exist_ok=True)
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
             try:
-                _pip("install", "--no-deps", "--no-index", "--quiet", "--target", str(new), str(self.path))
+                # Not compiled: the bytecode would name the temporary folder.
+                options = ("--no-deps", "--no-index", "--no-compile", "--quiet")
+                _pip("install", *options, "--target", str(new), str(self.path))
                 new.rename(folder)
             except OSError:
                 if not folder.exists():  # else somebody else was faster

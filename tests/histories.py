@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,11 +54,12 @@ _A_LITTLE = '        int("7")\n'
 _MORE = "        for _ in range(50):\n            pass\n"
 
 
-def torch_history(folder: Path, site: Path, length: int = 18) -> History:
+def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool = False) -> History:
     """Commits on top of the Python of the torch that is installed in `site`, less what a build generates.
 
     Four matter: "detach costlier", "tracing costlier", "detach cheaper", and "broken", which cannot be imported and is
-    mended by the next. The others, up to `length` in all, are docs, comments, native files, other subsystems.
+    mended by the next. The others, up to `length` in all, are docs, comments, native files, other subsystems; with
+    `all_python` comments and other subsystems only.
     """
     made = History(folder)
     for package in torch_sources.PACKAGES:
@@ -88,6 +90,7 @@ def torch_history(folder: Path, site: Path, length: int = 18) -> History:
         ("native", lambda: made.edit("aten/src/ATen/native/Add.cpp", lambda t: t + "// more\n")),
         ("optim", lambda: made.edit("torch/optim/sgd.py", lambda t: t + "\n\ndef _later():\n    return 1\n")),
     ]
+    others = [other for other in others if other[0] not in ("docs", "native")] if all_python else others
     third = length // 3  # the broken one is where a bisection of the first two thirds may well look
     at = dict(zip((length // 6, third, third + 1, length // 2, length * 5 // 6), matter, strict=True))
     for number in range(1, length):
@@ -99,3 +102,55 @@ def torch_history(folder: Path, site: Path, length: int = 18) -> History:
             change()
             made.commit(f"{subject} {number}")
     return made
+
+
+def small_history(folder: Path) -> History:
+    """A made-up torch: `torch.work()` takes as many turns as its Python says, times what its binaries say."""
+    made = History(folder)
+    made.write("torch/__init__.py", "from torch.worker import work\nfrom torch.version import __version__\n")
+    made.write("torch/worker.py", SMALL_WORKER.format(turns=1000))
+    made.write("torch/nn/__init__.py", "")
+    made.write("torch/nn/table.json", "{}\n")
+    made.write("torch/csrc/native.cpp", "// native\n")
+    made.write("torchgen/__init__.py", "")
+    made.write("functorch/__init__.py", "")
+    made.write("functorch/examples/loose.py", "")
+    made.write("docs/index.rst", "a torch\n")
+    made.commit("base")
+    return made
+
+
+SMALL_WORKER = """\
+from pathlib import Path
+
+_TIMES = int(Path(__file__).with_name("lib").joinpath("native.txt").read_text())
+
+
+def work():
+    total = 0
+    for _ in range({turns} * _TIMES):
+        total += 1
+    return total
+"""
+
+
+def small_wheel(history: History, commit: str, folder: Path, version: str, times: int = 1) -> Path:
+    """The wheel that a build of the made-up torch would make of a commit; its binaries are a number."""
+    files = {
+        path: history.git("show", f"{commit}:{path}") + "\n"
+        for path in history.git("ls-tree", "-r", "--name-only", commit).splitlines()
+        if path.endswith((".py", ".json")) and "examples" not in path
+    }
+    files["torch/version.py"] = f"__version__ = '{version}'\ngit_version = '{commit}'\n"
+    files["torch/lib/native.txt"] = f"{times}\n"
+    files["torch/testing/_internal/generated/table.py"] = "MADE = 1\n"
+    facts = f"torch-{version}.dist-info"
+    files[f"{facts}/METADATA"] = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+    files[f"{facts}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{facts}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{facts}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"torch-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return path
