@@ -57,6 +57,9 @@ def count(arguments: argparse.Namespace) -> int:
 def lay_over(arguments: argparse.Namespace) -> int:
     """Lay a commit's Python over the wheel in this environment, or put the wheel back."""
     if arguments.remove:
+        if arguments.unless_pinned and overlay.suits(Path(arguments.unless_pinned)):
+            print("the overlay stays: it lies on the wheel that is pinned")
+            return 0
         print("the wheel lies in site-packages again" if overlay.remove() else "no overlay is installed here")
         return 0
     repository = Repository(Path(arguments.checkout))
@@ -114,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     laying.add_argument("checkout", nargs="?", default=".", help="a git repository of PyTorch (default: this folder)")
     laying.add_argument("--commit", default="HEAD", help="the commit (default: what the checkout has checked out)")
     laying.add_argument("--remove", action="store_true", help="put the wheel back as pip installed it")
+    laying.add_argument(
+        "--unless-pinned", metavar="FILE", help="with --remove: not if these requirements pin the wheel that lies there"
+    )
     _add_wheels(laying)
 
     searching = commands.add_parser(

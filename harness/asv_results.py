@@ -39,14 +39,14 @@ class Shelf:
         self.root = configuration.resolve().parent
         os.chdir(self.root)  # as asv does: the paths in a configuration start there
         try:
-            with contextlib.redirect_stdout(sys.stderr):
-                log.enable()  # asv's own progress goes where it is not taken for an answer
-            self._configuration = Config.load(str(configuration.resolve()))
-            for plugin in self._configuration.plugins:
-                plugin_manager.import_plugin(plugin)
-            self._repository = get_repo(self._configuration)
-            self._repository.pull()
-            self._machine = Machine.load(interactive=True, use_defaults=True)
+            with contextlib.redirect_stdout(sys.stderr):  # where asv's own progress is not taken for an answer
+                log.enable()
+                self._configuration = Config.load(str(configuration.resolve()))
+                for plugin in self._configuration.plugins:
+                    plugin_manager.import_plugin(plugin)
+                self._repository = get_repo(self._configuration)
+                self._repository.pull()
+                self._machine = Machine.load(interactive=True, use_defaults=True)
         except UserError as error:
             raise StartError(f"asv does not take {configuration}: {error}") from None
         self._machine.save(self._configuration.results_dir)

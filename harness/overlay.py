@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import shutil
 import sys
 import sysconfig
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness import torch_sources, tree, wheels
-from harness.errors import OverlayError
+from harness.errors import HarnessError, OverlayError
 from harness.git import Repository
 from harness.tree import METADATA, RECORD, Record
 from harness.wheels import Wheel
@@ -102,6 +103,21 @@ def remove() -> bool:
             entry.rename(_site() / entry.name)
         aside.rmdir()
         return True
+
+
+def suits(requirements: Path) -> bool:
+    """Whether pip, asked to install these requirements, would leave what lies in site-packages alone: it is a tree on
+    the wheel that pip installed, and that is the one they pin."""
+    try:
+        found = installed()
+        record = None if found is None else tree.record_in(found)
+        version = pinned().version
+        pin = re.search(r"^torch==([^\s;#]+)", requirements.read_text(), re.MULTILINE)
+    except (HarnessError, OSError):
+        return False
+    if record is None or pin is None:
+        return False
+    return record.version == version and pin[1] in (version, version.partition("+")[0])
 
 
 def _set_aside() -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 from harness import messages
@@ -110,18 +111,18 @@ class Search:
         return self._groups[key.point][0].digest, key.counter, key.layout
 
     def _count(self, wanted: dict[_Key, set[int]]) -> None:
-        """Count these cases, unless it is known what they count."""
-        sent: dict[int, _Key] = {}
-        probes = []
+        """Count these cases, unless it is known what they count; those of equal trees once."""
+        unknown: dict[tuple[str, str, int], tuple[_Key, set[int]]] = {}
         for key, cases in wanted.items():
             self._recall(key)
-            unknown = cases - self._known(key).keys() - self._failures.get(self._tree(key), {}).keys()
-            if unknown:
-                number = next(self._numbers)
-                sent[number] = key
-                probes.append(self._probe(number, key, unknown))
+            tree = self._tree(key)
+            missing = cases - self._known(key).keys() - self._failures.get(tree, {}).keys()
+            if missing:
+                unknown.setdefault(tree, (key, set()))[1].update(missing)
+        sent = {next(self._numbers): asked for asked in unknown.values()}
+        probes = [self._probe(number, *asked) for number, asked in sent.items()]
         for probed in self._prober.probe(probes):
-            self._note(probed, sent[probed.number])
+            self._note(probed, sent[probed.number][0])
 
     def _probe(self, number: int, key: _Key, cases: Iterable[int]) -> messages.Probe:
         point = self._groups[key.point][0]
@@ -162,7 +163,7 @@ class Search:
         for case, count in counts.items():
             _say(f"{where}  {self._name(case)}  {count:,.2f}  {spent:.0f} s")
         for case, why in failures.items():
-            _say(f"{where}  {self._name(case)}  cannot be counted: {why.splitlines()[0]}")
+            _say(f"{where}  {self._name(case)}  cannot be counted: {shorten(why, 200)}")
 
     def _draw(self) -> None:
         """The range as it is known by now: where the numbers of some case changed between two points."""

@@ -32,15 +32,21 @@ _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wheel:
-    """An unpacked wheel: the folder that holds its packages, the version and the commit it was built from."""
+class _Build:
+    """What a wheel says of itself: its version and the commit it was built from."""
 
-    folder: Path
     version: str
     commit: str
 
     def __str__(self) -> str:
         return f"torch {self.version} (commit {self.commit[:10]})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wheel(_Build):
+    """An unpacked wheel; `folder` holds its packages."""
+
+    folder: Path
 
     @property
     def metadata(self) -> Path | None:
@@ -76,7 +82,7 @@ def unpacked(folder: Path) -> Wheel:
             f"no wheel of torch in {folder} ({error.strerror}): "
             "install the pin with `pip install --requirement requirements.txt`"
         ) from None
-    return Wheel(folder, *_named(text, str(file)))
+    return Wheel(*_named(text, str(file)), folder)
 
 
 def _named(text: str, place: str) -> tuple[str, str]:
@@ -90,15 +96,10 @@ def _named(text: str, place: str) -> tuple[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class File:
-    """A wheel file, and what it says of itself."""
+class File(_Build):
+    """A wheel as a file."""
 
     path: Path
-    version: str
-    commit: str
-
-    def __str__(self) -> str:
-        return f"torch {self.version} (commit {self.commit[:10]})"
 
     def unpack(self) -> Wheel:
         """Unpack it, once, into the user's cache folder. Raises OverlayError."""
@@ -140,7 +141,7 @@ def _look_into(path: Path) -> File:
             text = file.read(torch_sources.VERSION_FILE).decode()
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise OverlayError(f"{path} is no wheel of torch: {error}") from None
-    return File(path, *_named(text, f"{path}:{torch_sources.VERSION_FILE}"))
+    return File(*_named(text, f"{path}:{torch_sources.VERSION_FILE}"), path)
 
 
 def _listed(where: Path) -> list[Path]:

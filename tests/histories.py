@@ -50,7 +50,7 @@ class History:
 _WRAP = "    def wrap(res: object, spec: OutputSpecType) -> object:\n"
 _STEP = '        """Process exactly one instruction, return False we should exit"""\n'
 _DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportable_experimental\n"
-_A_LITTLE = '        int("7")\n'
+_A_LITTLE = "        divmod(7, 2)\n"
 _MORE = "        for _ in range(50):\n            pass\n"
 
 

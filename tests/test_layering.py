@@ -63,6 +63,17 @@ def test_asker_and_server_share_only_messages_and_errors():
     assert imports_of(ROOT / "harness/session.py") & imports_of(ROOT / "harness/server.py") <= {"messages", "errors"}
 
 
+def test_bisecting_and_probing_process_share_only_messages_and_git():
+    bisecting = imports_of(ROOT / "harness/search.py") | imports_of(ROOT / "harness/prober.py")
+    assert bisecting & imports_of(ROOT / "harness/probing.py") <= {"messages", "errors", "git"}
+
+
+def test_only_rooms_named_for_it_know_asv():
+    for path in FILES:
+        if not path.stem.startswith("asv_"):
+            assert not re.search(r"^\s*(import|from) asv\b", path.read_text(), re.MULTILINE), path
+
+
 def test_only_rooms_named_for_it_know_torch():
     for path in FILES:
         text = path.read_text()

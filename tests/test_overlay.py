@@ -253,6 +253,24 @@ def test_another_wheel_can_take_its_place(installed, tmp_path):
     assert installed.contents() == before
 
 
+def test_pip_may_find_a_tree_only_where_it_would_leave_the_wheel_alone(installed, tmp_path):
+    requirements = tmp_path / "requirements.txt"
+
+    def suits(text: str) -> bool:
+        requirements.write_text(text)
+        return overlay.suits(requirements)
+
+    assert not suits("torch==1.0\n")  # nothing is laid
+    installed.lay("python")
+    assert suits("torch==1.0\nnumpy==2\n") and suits("numpy==2\ntorch==1.0  # the pin\n")
+    for other in ("torch==1.1\n", "torch>=1.0\n", "torch==1.0.1\n", "numpy==2\n"):
+        assert not suits(other), other
+    assert not overlay.suits(tmp_path / "nowhere")
+    small_wheel(installed.history, installed.history.commits["base"], tmp_path / "several", "1.1")
+    installed.lay("python", tmp_path / "several")
+    assert not suits("torch==1.0\n") and not suits("torch==1.1\n")
+
+
 def test_what_is_no_clone_of_pytorch_is_said(installed, tmp_path):
     other = History(tmp_path / "other")
     other.write("README", "text\n")

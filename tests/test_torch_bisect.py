@@ -1,0 +1,113 @@
+"""`asv find` and `harness bisect` on a repository made of the installed torch's own Python tree. Minutes.
+
+Eighteen commits, most of them unrelated; "broken" cannot be imported, "detach costlier" makes DTensor's dispatch of
+detach dearer by about 1 %, "detach cheaper" cheaper, and "tracing costlier" what Dynamo does for an instruction.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.histories import torch_history
+from tests.test_asv import ASV, _configuration
+
+pytestmark = pytest.mark.torch
+
+TRACING = '''
+from benchmarks.dynamo_inline import InlineChain
+
+
+class Tracing(InlineChain):
+    """A short chain, of which most is tracing."""
+
+    params = ["cpu"]
+    steps = 30
+'''
+
+
+class Project:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.history = torch_history(folder / "pytorch", Path(sysconfig.get_path("purelib")))
+        (folder / "benchmarks").mkdir()
+        for name in ("__init__", "dtensor", "dynamo_inline"):
+            shutil.copyfile(ROOT / f"benchmarks/{name}.py", folder / f"benchmarks/{name}.py")
+        (folder / "benchmarks/tracing.py").write_text(TRACING)
+        configuration = _configuration("asv.pytorch.conf.json")
+        configuration["repo"] = "pytorch"
+        for name in ("install_command", "uninstall_command"):
+            configuration[name] = [command.replace("{conf_dir}", str(ROOT)) for command in configuration[name]]
+        (folder / "asv.pytorch.conf.json").write_text(json.dumps(configuration))
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        surroundings = {**os.environ, "HOME": str(self.folder)}
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1500, env=surroundings)
+
+    def find(self, first: str, last: str, *arguments: str) -> str:
+        """What asv names between two commits, the first one counted too."""
+        commits = self.history.commits
+        answer = self.run(
+            ASV, "--config", "asv.pytorch.conf.json", "find", f"{commits[first]}~1..{commits[last]}", *arguments
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout.rpartition(" found: ")[2].split()[0]
+
+    def bisect(self, good: str, bad: str, *arguments: str, status: int = 0) -> dict:
+        commits = self.history.commits
+        command = [sys.executable, "-m", "harness", "bisect", "--json", commits[good], commits[bad], *arguments]
+        answer = self.run(*command)
+        assert answer.returncode == status, answer.stdout + answer.stderr
+        return json.loads(answer.stdout)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    made = Project(tmp_path_factory.mktemp("torch-bisect") / "project")
+    assert made.run(ASV, "--config", "asv.pytorch.conf.json", "machine", "--yes").returncode == 0
+    return made
+
+
+def steps(told: dict) -> dict[str, float]:
+    """What changed a case, and by how many per cent; noise left out."""
+    (case,) = told["cases"]
+    return {step["subject"]: step["percent"] for step in case["steps"] if not step["noise"]}
+
+
+def test_bisect_names_both_commits_that_changed_detach_and_goes_around_the_broken_one(project):
+    assert len(project.history.commits) >= 16
+    told = project.bisect("base", "onnx 17", "dtensor.Detach", "--param", "device=cpu", "--noise", "0.5")
+    found = steps(told)
+    assert list(found) == ["detach costlier", "detach cheaper"]
+    assert 0.5 < found["detach costlier"] < 2 and found["detach cheaper"] < -5
+    assert told["cases"][0]["steps"][0]["files"] == ["torch/distributed/tensor/_dispatch.py"]
+    assert {probe["counter"] for probe in told["probes"]} == {"readable", "callgrind"}
+
+
+def test_a_flat_range_is_no_change(project):
+    told = project.bisect(
+        "detach cheaper", "onnx 17", "dtensor.Detach", "--param", "device=cpu", "--noise", "0.5", status=3
+    )
+    assert told["outcome"] == "no change"
+
+
+def test_bisect_names_the_commit_that_made_tracing_costlier(project):
+    found = steps(project.bisect("base", "onnx 17", "tracing.Tracing"))
+    assert list(found) == ["tracing costlier"] and 0.5 < found["tracing costlier"] < 10
+
+
+def test_asv_find_names_the_same_commits(project):
+    commits = project.history.commits
+    detach = "dtensor.Detach.track_instructions"
+    assert project.find("comment 1", "broken", detach) == commits["detach costlier"][:8]
+    assert project.find("native 13", "comment 16", "--invert", detach) == commits["detach cheaper"][:8]
+    tracing = "tracing.Tracing.track_instructions"
+    assert project.find("mended", "docs 10", tracing) == commits["tracing costlier"][:8]
