@@ -1,6 +1,5 @@
 """asv's git, less submodules."""
 
-
 import pytest
 from asv.plugins.git import Git
 from asv.repo import Repo

@@ -8,12 +8,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from harness import overlay, tree, wheels
-from harness.errors import OverlayError, RepositoryError
+from harness import overlay, session, tree, wheels
+from harness.configuration import Configuration
+from harness.errors import OverlayError, RepositoryError, StartError
 from harness.git import Repository
 from tests.histories import SMALL_WORKER, History, small_history, small_wheel
 
@@ -68,7 +70,8 @@ def installed(tmp_path, monkeypatch):
     compileall.compile_dir(site, quiet=2)
     monkeypatch.setattr(overlay, "_site", lambda: site)
     monkeypatch.setattr(overlay, "_home", lambda: home)
-    monkeypatch.setattr("sysconfig.get_path", lambda name: str(site))
+    real = sysconfig.get_path
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(site) if name == "purelib" else real(name))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Installed(history, site, home)
 
@@ -156,6 +159,24 @@ def test_a_commit_that_python_cannot_compile_is_laid_all_the_same(installed):
     installed.lay("broken")
     assert (installed.site / "torch/worker.py").read_text() == "def work(:\n"
     assert not Path(importlib.util.cache_from_source(str(installed.site / "torch/worker.py"))).exists()
+
+
+@pytest.mark.usefixtures("opcodes")
+def test_python_that_does_not_import_on_the_binaries_fails_with_that_sentence(installed, tmp_path):
+    installed.history.write("torch/__init__.py", "import torch._missing\n")
+    installed.history.commit("broken")
+    (tmp_path / "tree").mkdir()
+    commit = installed.history.commits["broken"]
+    overlay.make(installed.repository, commit, wheels.unpacked(installed.site), tmp_path / "tree")
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite/__init__.py").write_text('RULES = "torch"\n')
+    told = Configuration("", 0, str(tmp_path / "suite"), "torch", counter="opcodes", overlay=str(tmp_path / "tree"))
+    with pytest.raises(StartError) as error, session.session(told):
+        pass
+    first, *rest = str(error.value).splitlines()
+    assert first.startswith(f"the Python of commit {commit[:10]} does not import on the binaries of torch 1.0 (commit ")
+    assert first.endswith("1 native file differs (torch/csrc/native.cpp)")
+    assert "No module named 'torch._missing'" in rest[0]
 
 
 def test_native_files_that_differ_are_named(installed):
