@@ -16,9 +16,9 @@ Who stands on whom, from the door down; each module imports only from below.
     server, worker                    inside valgrind: import once, fork; the life of a worker
     source, kept                      what makes a version; what stays beside asv's results
     scratch, environment              fixed names; fixed variables, and the fingerprint
-    configuration                     what a supervisor is told
     overlay                           trees in an environment: in site-packages, or for a while
     tree                              the Python of one commit over the binaries of a wheel
+    configuration                     what a supervisor is told
     wheels                            the wheel that is installed, or the nearest of several
     torch_builds, expansion           compiling and scripting statements; definitions -> cases
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts

@@ -7,6 +7,8 @@ import dataclasses
 from harness.counter import KINDS
 from harness.errors import SuiteError
 
+#: In the folder of an overlay: the packages.
+SITE = "site"
 #: In the supervisor's folder: where it listens, and what it has to say when it dies.
 SOCKET = "harness.socket"
 LOG = "harness.log"
@@ -20,7 +22,7 @@ class Configuration:
     `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
     case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
     under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
-    tree as overlay.py makes it, whose packages take the place of the environment's. `remove_directory` says that the
+    tree as overlay.make makes it, whose packages take the place of the environment's. `remove_directory` says that the
     directory was made for this supervisor, which is to remove it.
     """
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness import torch_sources, tree, wheels
+from harness.configuration import SITE
 from harness.errors import HarnessError, OverlayError
 from harness.git import Repository
 from harness.tree import METADATA, RECORD, Record
@@ -33,8 +34,16 @@ def _site() -> Path:
 
 
 def make(repository: Repository, commit: str, wheel: Wheel, folder: Path) -> Record:
-    """Make a tree for this environment; see tree.make."""
-    return tree.make(repository, commit, wheel, folder, _home() / "bytecode")
+    """Make a tree for a while in `folder`: its packages in `site`, and its record. Raises OverlayError,
+    RepositoryError."""
+    (folder / SITE).mkdir(parents=True, exist_ok=True)
+    record = tree.make(repository, commit, wheel, folder / SITE, _compiled())
+    tree.write_record(folder, record)
+    return record
+
+
+def _compiled() -> Path:
+    return _home() / "bytecode"
 
 
 @contextlib.contextmanager
@@ -87,8 +96,9 @@ def lay(repository: Repository, commit: str, where: Path | None = None) -> Recor
         wheel = choose(repository, commit, where)
         _set_aside()
         (_home() / RECORD).unlink(missing_ok=True)
-        record = make(repository, commit, pinned() if wheel.folder == _site() else wheel, _site())
-        (_site() / RECORD).rename(_home() / RECORD)
+        wheel = pinned() if wheel.folder == _site() else wheel
+        record = tree.make(repository, commit, wheel, _site(), _compiled())
+        tree.write_record(_home(), record)
         return record
 
 

@@ -83,12 +83,16 @@ class Scratch:
             else:
                 shutil.copyfile(source, target)
         replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
+        found: dict[str, Path] = {}
         for folder in ([] if overlay is None else [overlay]) + _site_packages():
-            for entry in sorted(folder.iterdir()):
-                link = self.site / entry.name
+            for entry in folder.iterdir():
                 hidden = folder != overlay and _project(entry) in replaced
-                if not link.exists() and not link.is_symlink() and not _installs_us(entry) and not hidden:
-                    link.symlink_to(entry)
+                if not hidden and not _installs_us(entry):
+                    found.setdefault(entry.name, entry)
+        for name, entry in sorted(found.items()):  # in one order, which a listing of the folder may show
+            link = self.site / name
+            if not link.exists() and not link.is_symlink():
+                link.symlink_to(entry)
         self._compile(with_valgrind)
 
     def _compile(self, with_valgrind: bool) -> None:

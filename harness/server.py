@@ -37,6 +37,7 @@ def main() -> None:
             configuration = json.load(file)
         client_requests = importlib.import_module("_client_requests")
         client_requests.place_context_variables()
+        _keep_names(configuration["site"])
         site.addsitedir(configuration["site"])
         kind = counter.KINDS[configuration["counter"]]
         tool = kind.inside(client_requests, configuration["out"], kind.readable)
@@ -61,6 +62,20 @@ def main() -> None:
         gc.enable()
         memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
         worker.live(request, reports, tool, suite_rules, memory)
+
+
+def _keep_names(folder: str) -> None:
+    """What lies in `folder` are links, with the same names in every run. Whoever asks where a path there leads is told
+    that it is real: inspect does for every module and keeps the answers in a dict, which moved counts by 0.1 % between
+    environments in different places."""
+    real = os.path.realpath
+
+    def realpath(path: Any, *arguments: Any, **keywords: Any) -> Any:
+        name = os.path.abspath(path)
+        within = isinstance(name, str) and name.startswith(f"{folder}/")
+        return name if within else real(path, *arguments, **keywords)
+
+    os.path.realpath = realpath  # type: ignore[assignment]
 
 
 def _repeat_the_clock() -> None:

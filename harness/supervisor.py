@@ -27,7 +27,7 @@ from typing import Any
 
 from harness import environment, messages, overlay, processes, rules, tree
 from harness.builds import Build, Builds
-from harness.configuration import SOCKET, Configuration
+from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
 from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, ServerDied, evidence
@@ -70,7 +70,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
-        own = Path(self._configuration.overlay) if self._configuration.overlay else None
+        own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
         self._scratch.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS

@@ -84,8 +84,13 @@ class Record:
         return {"python of commit": self.commit, "binaries": self.binaries}
 
 
+def write_record(folder: Path, record: Record) -> None:
+    """Say what tree it is that belongs to `folder`."""
+    (folder / RECORD).write_text(json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+
+
 def record_in(folder: Path) -> Record:
-    """The record of the tree in `folder`. Raises OverlayError."""
+    """The record of the tree that belongs to `folder`. Raises OverlayError."""
     try:
         fields = json.loads((folder / RECORD).read_text())
     except (OSError, ValueError) as error:
@@ -137,9 +142,7 @@ def make(repository: Repository, commit: str, wheel: Wheel, folder: Path, compil
     shipped = wheel.files()
     planned = plan(repository, commit, wheel, shipped)
     try:
-        (folder / RECORD).unlink(missing_ok=True)
         _shape(str(folder), repository, planned, wheel, shipped, compiled)
-        (folder / RECORD).write_text(json.dumps(dataclasses.asdict(planned.record), indent=1) + "\n")
     except OSError as error:
         raise OverlayError(f"the Python of commit {commit[:10]} cannot be laid in {folder}: {error}") from None
     return planned.record

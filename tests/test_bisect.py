@@ -243,6 +243,11 @@ def test_asvs_own_results_are_taken(project):
     told = project.found("nn 3", "comment 5", "--param", "what=work", "--confirm", "readable")
     assert steps(told["cases"][0]) == ["costlier"]
     assert {probe["commit"] for probe in told["probes"] if probe["layout"] == 0} == {commits["nn 3"]}
+    # And what it counts in a tree for a while is what asv counts with that tree in site-packages.
+    counted = project.result("nn 3")
+    project.forget()
+    assert project.asv("run", f"{commits['nn 3']}^!").returncode == 0
+    assert project.result("nn 3")[0] == counted[0]
 
 
 def test_a_flat_range_is_no_change_after_two_probes(project):

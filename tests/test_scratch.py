@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import server
 from harness.errors import StartError, SuiteError
 from harness.scratch import Scratch
 from tests.conftest import SUITES
@@ -69,3 +70,18 @@ def test_without_pythons_headers_the_package_is_named(monkeypatch):
     monkeypatch.setattr("sysconfig.get_path", lambda name: "/nonexistent")
     with Scratch.make() as scratch, pytest.raises(StartError, match=r"no Python\.h in /nonexistent.*python3-dev"):
         scratch._compile(with_valgrind=False)
+
+
+def test_where_the_servers_links_lead_is_not_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "realpath", os.path.realpath)  # put back at the end
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/module.py").write_text("")
+    (tmp_path / "site").mkdir()
+    for name in ("site/package", "outside"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    server._keep_names(str(tmp_path / "site"))
+    inside = str(tmp_path / "site/package/module.py")
+    assert os.path.realpath(inside) == inside and str(Path(inside).resolve()) == inside
+    assert os.path.realpath(tmp_path / "site/package/../package/module.py") == inside
+    assert os.path.realpath(tmp_path / "outside/module.py") == str(tmp_path / "elsewhere/module.py")
+    assert os.path.realpath(os.fsencode(inside)) == os.fsencode(tmp_path / "elsewhere/module.py")

@@ -61,6 +61,15 @@ class Project:
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout.rpartition(" found: ")[2].split()[0]
 
+    def detach_counts(self) -> dict[str, float]:
+        """What asv's results of the readable counter hold, by commit."""
+        found = {}
+        for path in self.folder.glob(".asv/pytorch/results/*/*readable.json"):
+            told = json.loads(path.read_text())
+            if "dtensor.Detach.track_instructions" in told["results"]:
+                found[told["commit_hash"]] = told["results"]["dtensor.Detach.track_instructions"][0][0]
+        return found
+
     def bisect(self, good: str, bad: str, *arguments: str, status: int = 0) -> dict:
         commits = self.history.commits
         command = [sys.executable, "-m", "harness", "bisect", "--json", commits[good], commits[bad], *arguments]
@@ -102,6 +111,13 @@ def test_a_flat_range_is_no_change(project):
 def test_bisect_names_the_commit_that_made_tracing_costlier(project):
     found = steps(project.bisect("base", "onnx 17", "tracing.Tracing"))
     assert list(found) == ["tracing costlier"] and 0.5 < found["tracing costlier"] < 10
+
+
+def test_asv_counts_with_a_tree_in_site_packages_what_was_probed_in_a_tree_for_a_while(project):
+    commit, probed = next(iter(project.detach_counts().items()))
+    answer = project.run(ASV, "--config", "asv.pytorch.conf.json", "run", "--bench", "Detach", f"{commit}^!")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert project.detach_counts()[commit] == pytest.approx(probed, rel=1e-5)
 
 
 def test_asv_find_names_the_same_commits(project):
