@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness import messages, overlay, session, workload
 from harness.counter import KINDS
-from harness.errors import CaseSkipped, HarnessError
+from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
 from harness.selection import choose, find
 
@@ -23,6 +23,9 @@ def main() -> int:
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return 130
 
 
 def count(arguments: argparse.Namespace) -> int:
@@ -70,8 +73,12 @@ def lay_over(arguments: argparse.Namespace) -> int:
 
 def search_range(arguments: argparse.Namespace) -> int:
     """Name the commit between two that changed a benchmark; the status tells what came of it (see finding.py)."""
-    from harness import finding, search  # these need asv, which the environments under test lack
-
+    try:
+        from harness import finding, search  # not above: the environments under test lack asv
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"bisecting needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
+        ) from None
     wheels = _wheels(arguments)
     wanted = messages.Range(
         suite="",

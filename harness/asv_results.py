@@ -49,6 +49,7 @@ class Shelf:
                 self._machine = Machine.load(interactive=True, use_defaults=True)
         except UserError as error:
             raise StartError(f"asv does not take {configuration}: {error}") from None
+        self._environments: dict[str, Environment] = {}
         self._machine.save(self._configuration.results_dir)
 
     @property
@@ -81,6 +82,11 @@ class Shelf:
         return str(self._environment(counter).name)
 
     def _environment(self, counter: str) -> Environment:
+        if counter not in self._environments:
+            self._environments[counter] = self._only_environment(counter)
+        return self._environments[counter]
+
+    def _only_environment(self, counter: str) -> Environment:
         configuration = copy.copy(self._configuration)
         matrix = configuration.matrix
         variables = {**matrix.get("env_nobuild", {}), "HARNESS_COUNTER": [counter]}
@@ -95,6 +101,8 @@ class Shelf:
     def saved(self, survey: messages.Survey, counter: str, point: messages.Point) -> dict[int, tuple[float, str]]:
         """What asv's results hold of the survey's cases at a point, by index; and on which binaries, which are the
         point's."""
+        if not self._file(point.commit, counter).exists():
+            return {}
         results = self._results(point.commit, counter)
         name = f"{survey.name}.track_{messages.HEADLINE}"
         if name not in results.get_result_keys({name: {"version": survey.version}}):
@@ -148,9 +156,12 @@ class Shelf:
         try:
             results.load_data(self._configuration.results_dir)
         except UserError as error:
-            name = get_filename(facts["machine"], commit, environment.name)
-            raise StartError(f"asv's results {name} cannot be read: {error}") from None
+            raise StartError(f"asv's results {self._file(commit, counter)} cannot be read: {error}") from None
         return results
+
+    def _file(self, commit: str, counter: str) -> Path:
+        name = get_filename(self._machine.machine, commit, self._environment(counter).name)
+        return Path(self._configuration.results_dir, name)
 
 
 def _binaries(place: kept.Place, point: messages.Point, value: float | None) -> str | None:

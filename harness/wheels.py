@@ -5,7 +5,7 @@ Several are named by HARNESS_WHEELS or `--wheels`: a folder of wheel files, or a
     2.13.0                          a release
     2026-06-01                      a nightly, by its date
     wheels/torch-2.13.0-....whl     a file, from that text file's folder on
-    --index-url https://...         a line that begins with a dash goes to pip, for all the lines
+    --index-url URL                 a line that begins with a dash goes to pip, for all the lines
 
 What pip downloads and unpacks is kept in the user's cache folder.
 """

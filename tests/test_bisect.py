@@ -137,6 +137,8 @@ class Project:
 def project(tmp_path_factory):
     made = Project(tmp_path_factory.mktemp("bisect") / "project")
     assert made.asv("machine", "--yes").returncode == 0
+    # asv's list of benchmarks, which it shows results by.
+    assert made.asv("run", "--bench", "just-discover", f"{made.history.commits['good']}^!").returncode == 0
     return made
 
 
@@ -337,6 +339,13 @@ def test_what_cannot_be_searched_is_a_sentence_and_status_1(project, good, bad, 
     assert answer.returncode == 1
     assert re.search(f"harness: .*{sentence}", answer.stderr), answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_without_asv_it_says_where_to_run_it(project):
+    statement = "import sys; sys.modules['asv.config'] = None; sys.argv[1:] = ['bisect', 'a', 'b', 'work.Work']"
+    answer = project._run(sys.executable, "-c", f"{statement}; from harness.__main__ import main; sys.exit(main())")
+    assert answer.returncode == 1 and "harness: bisecting needs asv, which " in answer.stderr, answer.stderr
+    assert "use the environment asv is run from" in answer.stderr and "Traceback" not in answer.stderr
 
 
 def ours() -> list[str]:
