@@ -263,10 +263,9 @@ def _bring_bytecode(
         # The name is in bytecode too, as that of a file in site-packages.
         kept = compiled / cache.key([sys.version, path, blob])
         if theirs.exists() and (shipped[path] or blob) == blob:
-            with open(target, "wb") as file:
-                file.write(header + theirs.read_bytes()[_HEADER.size :])
+            _write_bytecode(target, header, theirs.read_bytes()[_HEADER.size :])
         elif kept.exists():
-            shutil.copyfile(kept, target)
+            _write_bytecode(target, header, kept.read_bytes()[_HEADER.size :])
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(target)
@@ -277,6 +276,16 @@ def _bring_bytecode(
     else:
         for job in missing:
             _compile(job)
+
+
+def _write_bytecode(file: str, header: bytes, code: bytes) -> None:
+    """The header last: one that is there vouches for what follows."""
+    with open(file, "wb") as target:
+        target.seek(len(header))
+        target.write(code)
+        target.flush()
+        target.seek(0)
+        target.write(header)
 
 
 def _begins_with(file: str, header: bytes) -> bool:

@@ -130,6 +130,26 @@ def test_stale_bytecode_never_runs(installed):
         assert cached.exists()
 
 
+def test_bytecode_that_was_written_in_part_is_not_taken_for_good(installed, monkeypatch):
+    installed.lay("python")
+    right = installed.contents()
+    cached = installed.site / importlib.util.cache_from_source("torch/__init__.py")
+    cached.unlink()
+
+    def full(file: str, header: bytes, code: bytes) -> None:
+        write(file, b"\0" * len(header), code[:10])  # what a crash before the header would leave
+        raise OSError(28, "No space left on device")
+
+    write = tree._write_bytecode
+    monkeypatch.setattr(tree, "_write_bytecode", full)
+    with pytest.raises(OverlayError, match="No space left"):
+        installed.lay("python")
+    assert cached.exists()
+    monkeypatch.setattr(tree, "_write_bytecode", write)
+    installed.lay("python")
+    assert installed.contents() == right
+
+
 def test_every_module_has_its_bytecode_under_the_name_it_has_in_site_packages(installed):
     installed.lay("python")
     for module in ("torch/worker.py", "torch/nn/__init__.py", "torch/nn/added.py", "torch/version.py"):
