@@ -66,8 +66,9 @@ class Project:
         found = {}
         for path in self.folder.glob(".asv/pytorch/results/*/*readable.json"):
             told = json.loads(path.read_text())
-            if "dtensor.Detach.track_instructions" in told["results"]:
-                found[told["commit_hash"]] = told["results"]["dtensor.Detach.track_instructions"][0][0]
+            counts = told["results"].get("dtensor.Detach.track_instructions", [None])[0]
+            if counts is not None:  # else it cannot be counted
+                found[told["commit_hash"]] = counts[0]
         return found
 
     def bisect(self, good: str, bad: str, *arguments: str, status: int = 0) -> dict:
@@ -117,7 +118,8 @@ def test_asv_counts_with_a_tree_in_site_packages_what_was_probed_in_a_tree_for_a
     commit, probed = next(iter(project.detach_counts().items()))
     answer = project.run(ASV, "--config", "asv.pytorch.conf.json", "run", "--bench", "Detach", f"{commit}^!")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert project.detach_counts()[commit] == pytest.approx(probed, rel=1e-5)
+    # Seen: 52,893.85 and 52,893.21. When the server saw where its links lead they differed by 0.07 to 0.11 %.
+    assert project.detach_counts()[commit] == pytest.approx(probed, rel=2e-4)
 
 
 def test_asv_find_names_the_same_commits(project):
