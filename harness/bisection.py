@@ -77,7 +77,11 @@ class Bisection:
         for number, interval in enumerate(intervals):
             share = free // len(intervals) + (number < free % len(intervals))
             cases = open_intervals[interval]
-            untried = [point for point in range(interval[0] + 1, interval[1]) if not all(self._tried(point, cases))]
+            untried = [
+                point
+                for point in range(interval[0] + 1, interval[1])
+                if not all(self._tried(point, case) for case in cases)
+            ]
             for part in range(share):
                 point = untried[(part + 1) * len(untried) // (share + 1)]
                 chosen.setdefault(point, set()).update(cases)
@@ -94,7 +98,7 @@ class Bisection:
         return [
             (step.before, step.after)
             for step in self._narrowed(case, first, last)
-            if not all(self._tried_one(point, case) for point in range(step.before + 1, step.after))
+            if not all(self._tried(point, case) for point in range(step.before + 1, step.after))
         ]
 
     def _narrowed(self, case: int, first: int, last: int) -> list[Step]:
@@ -121,11 +125,8 @@ class Bisection:
     def _count(self, point: int, case: int) -> float | None:
         return self._counts.get(point, {}).get(case)
 
-    def _tried_one(self, point: int, case: int) -> bool:
+    def _tried(self, point: int, case: int) -> bool:
         return case in self._asked.get(point, ())
 
-    def _tried(self, point: int, cases: set[int]) -> list[bool]:
-        return [self._tried_one(point, case) for case in cases]
-
     def _fails(self, point: int, case: int) -> bool:
-        return self._tried_one(point, case) and self._count(point, case) is None
+        return self._tried(point, case) and self._count(point, case) is None

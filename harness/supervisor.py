@@ -293,9 +293,9 @@ class Supervisor:
             return
         self._suspects.discard(running.case)
         running.report = running.report or running.explain(status)
-        if isinstance(running.report, messages.Failed):
-            of = "" if self._overlay is None else f"\nThis was {self._overlay.what}"
-            running.report = dataclasses.replace(running.report, details=running.report.details.rstrip() + of)
+        if isinstance(running.report, messages.Failed) and self._overlay is not None:
+            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.what}"
+            running.report = dataclasses.replace(running.report, details=details)
         self._note_progress(running)
         self._finish(running.case, running.report)
 
