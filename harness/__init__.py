@@ -5,6 +5,7 @@ Who stands on whom, from the door down; each module imports only from below.
     search                            which commit of a range changed a benchmark
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
     probing, asv_git                  the process that counts commits; asv's git, less submodules
+    reasons                           what explain and diff do: find or count, read, tell
     selection                         which benchmark and cases a name means
     torch_statements                  an asv class made of short definitions in Python and C++
     build                             the process that builds what cases need
@@ -15,6 +16,8 @@ Who stands on whom, from the door down; each module imports only from below.
     fork_server, builds, schedule     the server held from outside; building; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
     source, kept                      what makes a version; what stays beside asv's results
+    tables, flame                     where instructions went, as text and as a picture
+    explanation                       where a count's instructions went, and where two counts differ
     scratch, environment              fixed names; fixed variables, and the fingerprint
     overlay                           trees in an environment: in site-packages, or for a while
     tree                              the Python of one commit over the binaries of a wheel
@@ -22,8 +25,11 @@ Who stands on whom, from the door down; each module imports only from below.
     wheels                            the wheel that is installed, or the nearest of several
     torch_builds, expansion           compiling and scripting statements; definitions -> cases
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts
-    readable                          the valgrind tool behind the readable counter: built, cached, found
-    valgrind, callgrind_out, counts   valgrind itself; Callgrind's files; instructions by function
+    torch_seams, seams                functions -> parts of torch, of any program
+    tools                             this project's own valgrind tools: built, cached, found
+    valgrind                          valgrind itself
+    frames_out, callgrind_out         what two tools write -> profiles
+    profiles, names                   instructions by function; the names that two installs share
     definitions, cache                what a statement's case is made of; what outlives a run
     bisection                         which point of a range to count next
     git, torch_sources                a repository without a checkout; which of PyTorch's files are which

@@ -1,5 +1,5 @@
-"""`python -m harness COMMAND`: asv's numbers without asv (`count`), a commit's Python over a wheel (`overlay`), and the
-commit that changed a number (`bisect`)."""
+"""`python -m harness COMMAND`: asv's numbers without asv (`count`), where they come from (`explain`), why they changed
+(`diff`), a commit's Python over a wheel (`overlay`), and the commit that changed a number (`bisect`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from harness import messages, overlay, session, workload
+from harness import messages, overlay, reasons, session, workload
 from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
@@ -19,7 +19,8 @@ from harness.selection import choose, find
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        return int({"count": count, "overlay": lay_over, "bisect": search_range}[arguments.command](arguments))
+        commands = {"count": count, "explain": explain, "diff": diff, "overlay": lay_over, "bisect": search_range}
+        return commands[arguments.command](arguments)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
@@ -55,6 +56,31 @@ def count(arguments: argparse.Namespace) -> int:
                 for number in counted.numbers:
                     print(f"{counted.per_call(number):>22,.2f}  {number}", flush=True)
     return status
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print where a benchmark's instructions go."""
+    return reasons.explain(_options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit)
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """Print what moved between two commits."""
+    return reasons.diff(_options(arguments), arguments.base, arguments.head)
+
+
+def _options(arguments: argparse.Namespace, **more: bool) -> reasons.Options:
+    return reasons.Options(
+        config=Path(arguments.config),
+        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(".track_instructions"),
+        assignments=tuple(arguments.param),
+        environment=arguments.environment,
+        python=arguments.python,
+        again=arguments.again,
+        rows=arguments.rows,
+        json=arguments.json,
+        flame=Path(arguments.flame).absolute() if arguments.flame else None,
+        **more,
+    )
 
 
 def lay_over(arguments: argparse.Namespace) -> int:
@@ -120,6 +146,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     counting.add_argument("--json", action="store_true", help="one JSON object a case")
 
+    explaining = commands.add_parser("explain", help="tell where a benchmark's instructions go")
+    explaining.add_argument("benchmark", help="as asv names it, e.g. dtensor.Detach")
+    explaining.add_argument("commit", nargs="?", default="HEAD", help="the commit (default: %(default)s)")
+    explaining.add_argument(
+        "--by", choices=("self", "inclusive"), default="self", help="which functions come first (default: %(default)s)"
+    )
+    _add_reasons(explaining)
+
+    differing = commands.add_parser("diff", help="tell which functions moved between two commits")
+    differing.add_argument("base", help="the commit before")
+    differing.add_argument("head", help="the commit after")
+    differing.add_argument("benchmark", nargs="?", help="as asv names it (default: all that are kept of both commits)")
+    _add_reasons(differing)
+
     laying = commands.add_parser("overlay", help="lay a PyTorch commit's Python over the wheel in this environment")
     laying.add_argument("checkout", nargs="?", default=".", help="a git repository of PyTorch (default: this folder)")
     laying.add_argument("--commit", default="HEAD", help="the commit (default: what the checkout has checked out)")
@@ -154,6 +194,19 @@ def _parser() -> argparse.ArgumentParser:
     searching.add_argument("--json", action="store_true", help="one JSON object")
     _add_wheels(searching)
     return parser
+
+
+def _add_reasons(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="only these cases")
+    parser.add_argument("--python", action="store_true", help="by Python function, with the machine code under each")
+    parser.add_argument("--rows", type=int, default=20, help="how many functions (default: %(default)s)")
+    parser.add_argument("--flame", metavar="FILE.svg", help="write a flame graph too; of one case")
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON list with an object a case")
+    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+    parser.add_argument("--config", default="asv.conf.json", help="asv's configuration (default: %(default)s)")
+    parser.add_argument(
+        "--environment", metavar="NAME", help="only counts of this asv environment (default: the newest)"
+    )
 
 
 def _add_wheels(parser: argparse.ArgumentParser) -> None:

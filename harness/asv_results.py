@@ -28,6 +28,18 @@ from asv.util import ProcessError, UserError
 
 from harness import kept, messages
 from harness.errors import StartError
+from harness.git import Repository
+
+
+def repository_of(configuration: Path) -> Repository:
+    """The repository whose commits a configuration counts, if it lies here. Raises StartError, RepositoryError."""
+    try:
+        location = str(Config.load(str(configuration.resolve())).repo)
+    except UserError as error:
+        raise StartError(f"asv does not take {configuration}: {error}") from None
+    if ":" in location:
+        location = "."  # a URL: asv's mirror of it is a matter of counting
+    return Repository(configuration.resolve().parent / location)
 
 
 class Shelf:
@@ -66,13 +78,15 @@ class Shelf:
         """asv's folder, where counts and profiles are kept."""
         return self.root / ".asv"
 
-    def python(self, commit: str) -> str:
-        """The interpreter of the environment that counts, which is made, with `commit` in it, if need be."""
+    def python(self, commit: str, *, exactly: bool = False) -> str:
+        """The interpreter of the environment that counts, which is made, with `commit` in it, if need be; another
+        commit in it will do unless it must be `exactly` this one."""
         environment = self._environment("readable")
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 environment.create()
-                if environment.installed_commit_hash is None:
+                installed = environment.installed_commit_hash
+                if installed is None or (exactly and installed != commit):
                     environment.install_project(self._configuration, self._repository, commit)
             return str(environment.find_executable("python"))
         except (UserError, ProcessError, OSError) as error:

@@ -1,21 +1,28 @@
-"""The text of one callgrind.out file -> Counts. Pure but for `read_total`, which looks at a file's end only.
+"""The text of one callgrind.out file -> Profile. Pure but for `read_total`, which looks at a file's end only.
 
 The format is described in valgrind's manual, "Callgrind Format Specification". Names are compressed: `fn=(12) name`
-the first time, `fn=(12)` later; the ids of files, objects and functions count apart.
+the first time, `fn=(12)` later; the ids of files, objects and functions count apart. `cob=` holds for the call that
+follows it only.
 """
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import os
 import re
-from collections import Counter as Tally
 
-from harness.counts import Counts
+from harness import names
+from harness.names import Function
+from harness.profiles import Path, Profile, Spent
 
 _TAIL_BYTES = 4096
 #: More than any worker could execute: a count that wrapped below zero in 64 bits is above it.
 _WRAPPED = 1 << 62
-_NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
+_RECURSIVE = re.compile(r"'\d+$")
+#: Paths that hold less of the total than this are not told apart; nor what is below a recursion's last round.
+_LEAST = 0.001
+_ROUNDS = 2
 
 
 def total(text: str) -> int:
@@ -23,7 +30,7 @@ def total(text: str) -> int:
 
     `summary:` is not read: it is 0 in dumps that a client request asked for.
     """
-    for line in reversed(text.splitlines()):
+    for line in reversed(text[-_TAIL_BYTES:].splitlines()):
         if line.startswith("totals:"):
             number = int(line.split()[1])
             if number == 0:
@@ -42,34 +49,135 @@ def read_total(path: str) -> int:
         return total(file.read().decode("utf-8", "replace"))
 
 
-def parse(text: str) -> Counts:
-    """Self instructions of every function of a dump with the one event Ir."""
-    names: dict[str, str] = {}
-    functions: Tally[str] = Tally()
-    current: str | None = None
-    skip_next = False
+def parse(text: str) -> Profile:
+    """The profile in a dump with the one event Ir. Its paths are estimated: Callgrind tells who called whom, at what
+    cost, but not on whose behalf.
+
+    Callgrind keeps a function's recursive calls apart from its outermost one (`f'2`, its option --separate-recs), and
+    outermost calls never lie inside each other: so their cost, with what they called, is the function's inclusive one.
+    """
+    whole = total(text)
+    graph = _read(text)
+    functions: dict[Function, Spent] = collections.defaultdict(Spent)
+    for node, own in graph.own.items():
+        spent = functions[node.function]
+        spent.own += own
+        if not node.recursive:
+            spent.inclusive += own
+    for caller, called in graph.calls.items():
+        for callee, (calls, inclusive) in called.items():
+            functions[callee.function].calls += calls
+            if not caller.recursive and caller.function != callee.function:
+                functions[caller.function].inclusive += inclusive
+    for spent in functions.values():
+        # Functions that share a name may call each other, and what is below them then counts twice.
+        spent.inclusive = min(max(spent.inclusive, spent.own), whole)
+    return Profile(whole, dict(functions), _estimate(graph, whole), exact=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """A function as Callgrind tells it apart, and whether it is a call of itself from below itself."""
+
+    function: Function
+    recursive: bool
+
+
+@dataclasses.dataclass
+class _Graph:
+    own: dict[_Node, int]
+    calls: dict[_Node, dict[_Node, tuple[int, int]]]  # caller -> callee -> calls, instructions
+
+
+def _read(text: str) -> _Graph:
+    name_of: dict[str, str] = {}
+    object_of: dict[str, str] = {}
+    nodes: dict[tuple[str, str], _Node] = {}
+
+    def node(name: str, library: str) -> _Node:
+        found = nodes.get((name, library))
+        if found is None:
+            function = Function(names.native(name), names.library(library))
+            found = nodes[name, library] = _Node(function, _RECURSIVE.search(name) is not None)
+        return found
+
+    own: dict[_Node, int] = collections.defaultdict(int)
+    calls: dict[_Node, dict[_Node, tuple[int, int]]] = collections.defaultdict(dict)
+    library = called_library = "???"
+    callee_name = ""
+    current = None
+    times: int | None = None
     for line in text.splitlines():
-        if line.startswith("fn="):
-            current = _name(line[3:], names)
-        elif line.startswith("cfn="):
-            _name(line[4:], names)
+        first = line[:1]
+        if first in _COST and first:
+            cost = int(line.split(None, 2)[1])
+            if current is None:
+                raise ValueError(f"a cost before any function: {line!r}")
+            if times is None:
+                own[current] += cost
+                continue
+            callee = node(callee_name, called_library)
+            before = calls[current].get(callee, (0, 0))
+            calls[current][callee] = before[0] + times, before[1] + cost
+            times, called_library = None, library
         elif line.startswith("calls="):
-            skip_next = True
-        elif line[:1] in "0123456789+-*" and line:
-            if skip_next:
-                skip_next = False
-            elif current is not None:
-                functions[current] += int(line.split()[1])
+            times = int(line[6:].split()[0])
+        elif line.startswith("cfn="):
+            callee_name = _name(line[4:], name_of)
+        elif line.startswith("fn="):
+            current = node(_name(line[3:], name_of), library)
+        elif line.startswith("cob="):
+            called_library = _name(line[4:], object_of)
+        elif line.startswith("ob="):
+            library = called_library = _name(line[3:], object_of)
         elif line.startswith("events:") and line.split()[1:] != ["Ir"]:
             raise ValueError(f"expected the one event Ir, found {line!r}")
-    return Counts(total(text), dict(functions))
+    return _Graph(dict(own), dict(calls))
 
 
-def _name(reference: str, names: dict[str, str]) -> str:
+_COST = frozenset("0123456789+-*")
+_NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
+
+
+def _name(reference: str, known: dict[str, str]) -> str:
     match = _NAME.match(reference)
     if match is None:
         return reference
     number, name = match.groups()
     if name is not None:
-        names[number] = name
-    return names.get(number, f"({number})")
+        known[number] = name
+    return known.get(number, f"({number})")
+
+
+def _estimate(graph: _Graph, whole: int) -> Path:
+    """Call paths, as if a function spent its instructions alike whoever called it. Where a recursion comes round for
+    the third time the path ends, with all that is spent below it."""
+    inside: dict[_Node, int] = collections.defaultdict(int)
+    entered: dict[_Node, int] = collections.defaultdict(int)
+    for node, own in graph.own.items():
+        inside[node] += own
+    for caller, called in graph.calls.items():
+        for callee, (_, inclusive) in called.items():
+            entered[callee] += inclusive
+            inside[caller] += inclusive
+    root = Path()
+    least = max(1.0, whole * _LEAST)
+    roots = {node: inside[node] - entered[node] for node in inside if inside[node] - entered[node] >= least}
+    scale = whole / max(1, sum(roots.values()))
+
+    def spread(node: _Node, amount: float, path: Path, above: tuple[_Node, ...]) -> None:
+        left = amount
+        if above.count(node) < _ROUNDS:
+            share = amount / max(1, inside[node])
+            for callee, (_, inclusive) in graph.calls.get(node, {}).items():
+                part = inclusive * share
+                if part >= least:
+                    left -= part
+                    nameless = callee.function.name == names.NAMELESS  # a jump on the way, mostly
+                    spread(callee, part, path if nameless else path.at(callee.function), (*above, node))
+        path.own += round(left)
+
+    for node, amount in sorted(roots.items(), key=lambda item: -item[1]):
+        spread(node, amount * scale, root.at(node.function), ())
+    root.own = max(0, whole - sum(below.inclusive for below in root.called.values()))
+    return root

@@ -12,6 +12,8 @@
 
 #define Py_BUILD_CORE
 #include <internal/pycore_context.h>
+#include <internal/pycore_frame.h>
+#include <internal/pycore_runtime.h>
 #undef Py_BUILD_CORE
 
 #include <alloca.h>
@@ -25,6 +27,7 @@
 
 #include "allocators.h"
 #include "counting.h"
+#include "frames.h"
 
 static struct counting counting;
 static uint64_t marked_at;
@@ -322,7 +325,36 @@ static PyMethodDef methods[] = {
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_client_requests", NULL, -1, methods};
 
+/* Tell frames_tool.c where this Python keeps its frames; other tools do not know the request. */
+static void tell_frames(void)
+{
+#if PY_VERSION_HEX >> 16 == 0x030B && !defined(WITHOUT_VALGRIND)
+    PyASCIIObject ascii;
+    memset(&ascii, 0, sizeof ascii);
+    ascii.state.compact = ascii.state.ascii = 1;
+    struct whereabouts where = {
+        .thread_state = (unsigned long)&_PyRuntime.gilstate.tstate_current,
+        .state_cframe = offsetof(PyThreadState, cframe),
+        .cframe_frame = offsetof(_PyCFrame, current_frame),
+        .frame_code = offsetof(_PyInterpreterFrame, f_code),
+        .frame_previous = offsetof(_PyInterpreterFrame, previous),
+        .frame_bytes = sizeof(_PyInterpreterFrame),
+        .object_type = offsetof(PyObject, ob_type),
+        .code_type = (unsigned long)&PyCode_Type,
+        .code_file = offsetof(PyCodeObject, co_filename),
+        .code_name = offsetof(PyCodeObject, co_qualname),
+        .code_line = offsetof(PyCodeObject, co_firstlineno),
+        .code_bytes = sizeof(PyCodeObject),
+        .text_state = offsetof(PyASCIIObject, state),
+        .text_ascii = sizeof(PyASCIIObject),
+    };
+    memcpy(&where.text_is_ascii, &ascii.state, sizeof where.text_is_ascii);
+    VALGRIND_DO_CLIENT_REQUEST_STMT(WHERE_FRAMES_ARE, &where, 0, 0, 0, 0);
+#endif
+}
+
 PyMODINIT_FUNC PyInit__client_requests(void)
 {
+    tell_frames();
     return PyModule_Create(&definition);
 }

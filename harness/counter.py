@@ -1,10 +1,11 @@
 """The one seam to what counts, in two halves: `Kind` outside, which says what starts a server that it can count in, and
-`Counter` inside, which counts one run after another. There are three kinds:
+`Counter` inside, which counts one run after another. There are four kinds:
 
 "callgrind" is the reference: its counts come with a profile. Counting it switches on, and what runs while it is off is
 translated anew when it is on.
 "readable" counts all the time, in one sum that the program may read at any moment: several numbers come from one run,
 several times faster, without a profile.
+"frames" is for explaining only: what it counts it tells by Python call path, in frames_tool.c's words.
 "opcodes" is the tests' honest fake: it needs no valgrind and counts the bytecodes that Python executes, so that
 scheduling, errors and reports are tested in milliseconds with numbers that do follow the work.
 """
@@ -15,14 +16,18 @@ import ctypes
 import dataclasses
 import importlib
 import os
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness import callgrind_out, readable, valgrind
+from harness import callgrind_out, tools, valgrind
 from harness.errors import CountError, StartError
+
+#: The Python whose frames client_requests.c tells the tool about.
+FRAMES_KNOWN = (3, 11)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,10 +181,23 @@ def _launch_callgrind(scratch: Path) -> Launch:
 
 
 def _launch_readable(scratch: Path) -> Launch:
-    launch = _under_valgrind(readable.TOOL, scratch)
+    return _under_own_tool(tools.READABLE, scratch)
+
+
+def _launch_frames(scratch: Path) -> Launch:
+    if sys.version_info[:2] != FRAMES_KNOWN:
+        raise StartError(
+            f"the frames of Python {platform.python_version()} are not known here, only those of CPython "
+            f"{'.'.join(map(str, FRAMES_KNOWN))}: {tools.FRAMES.instead}"
+        )
+    return _under_own_tool(tools.FRAMES, scratch, f"--frames-out-file={scratch}/out/%p")
+
+
+def _under_own_tool(tool: tools.Tool, scratch: Path, *options: str) -> Launch:
+    launch = _under_valgrind(tool.name, scratch, *options)
     if "VALGRIND_LIB" not in launch.environment:
-        raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {readable.INSTEAD}")
-    readable.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find())
+        raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {tool.instead}")
+    tools.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
     return launch
 
 
@@ -206,6 +224,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("callgrind", False, _launch_callgrind, ValgrindCounter),
         Kind("readable", True, _launch_readable, ValgrindCounter),
+        Kind("frames", False, _launch_frames, ValgrindCounter),
         Kind("opcodes", True, lambda scratch: Launch(), OpcodeCounter),
     )
 }

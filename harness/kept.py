@@ -1,8 +1,11 @@
 """Where counts are kept beside asv's results, and where the evidence of failed ones goes.
 
     .asv/counts/<commit>/<environment>/<benchmark>/<parameters>/
-        callgrind.out.gz    the profile that the count came from
+        callgrind.out.gz    the profile that the count came from, as Callgrind wrote it
+        profile.json.gz     the same, read (profiles.py)
         count.json          instructions per call, total, overhead, calls, layouts, numbers, seconds, fingerprint
+        python/             where somebody asked for it: the case once more, by Python function
+            profile.json.gz, count.json
     .asv/failures/<time>-<benchmark>-<parameters>/
         output.txt, valgrind.log, ...
 
@@ -20,9 +23,15 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from harness import callgrind_out, frames_out, profiles
 from harness.messages import Counted
+from harness.profiles import Profile
+
+_RECORD, _PROFILE, _RAW, _PYTHON = "count.json", "profile.json.gz", "callgrind.out.gz", "python"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +58,16 @@ def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
     return Place(Path(folder) / ".asv", commit, environment, benchmark, parameters)
 
 
-def keep(counted: Counted, place: Place) -> Path:
-    """Store `counted` and its profile; return their folder. Raises OSError."""
+def keep(counted: Counted, place: Place, param_names: Iterable[str] = (), rules: str = "plain") -> Path:
+    """Store `counted` and its profile; return their folder. `rules` names the suite's (see rules.py), which know the
+    parts of what was counted. What was counted by Python function goes beside what is there. Raises OSError and
+    ValueError."""
+    by_python = (counted.fingerprint or {}).get("counter") == "frames"
     record = {
         "benchmark": place.benchmark,
         "parameters": list(place.parameters),
+        "parameter names": list(param_names),
+        "rules": rules,
         "commit": place.commit,
         "environment": place.environment,
         "instructions per call": counted.instructions_per_call,
@@ -65,22 +79,96 @@ def keep(counted: Counted, place: Place) -> Path:
         "seconds": counted.seconds,
         "fingerprint": counted.fingerprint,
     }
-    place.folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.folder.parent))
+    folder = place.folder / _PYTHON if by_python else place.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
-        (new / "count.json").write_text(json.dumps(record, indent=1) + "\n")
+        (new / _RECORD).write_text(json.dumps(record, indent=1) + "\n")
         if counted.profile is not None:
-            # No time and no name inside: equal profiles make equal files.
-            with open(counted.profile, "rb") as source, open(new / "callgrind.out.gz", "wb") as target:
-                with gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
-                    shutil.copyfileobj(source, packed)
+            text = Path(counted.profile).read_bytes()
+            if not by_python:
+                _pack(new / _RAW, text)
+            read = frames_out.parse if by_python else callgrind_out.parse
+            _pack(new / _PROFILE, read(text.decode("utf-8", "replace")).encode())
         new.chmod(0o755)
-        shutil.rmtree(place.folder, ignore_errors=True)
-        new.rename(place.folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    return place.folder
+    return folder
+
+
+def _pack(path: Path, data: bytes) -> None:
+    # No time and no name inside: equal profiles make equal files.
+    with open(path, "wb") as target, gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
+        packed.write(data)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A count that lies in `folder`; `record` is its count.json."""
+
+    folder: Path
+    record: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> Kept | None:
+        """None where no whole count lies."""
+        try:
+            record = json.loads((folder / _RECORD).read_text())
+        except (OSError, ValueError):
+            return None
+        return cls(folder, record)
+
+    @property
+    def case(self) -> tuple[str, tuple[str, ...]]:
+        return self.record["benchmark"], tuple(self.record["parameters"])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """By name."""
+        texts = self.record["parameters"]
+        names = self.record.get("parameter names") or [f"parameter {number}" for number in range(1, len(texts) + 1)]
+        return dict(zip(names, texts, strict=True))
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return self.record["fingerprint"] or {}
+
+    @property
+    def by_python(self) -> Kept | None:
+        """The same case counted by Python function, if that is kept."""
+        return self.load(self.folder / _PYTHON)
+
+    @property
+    def has_profile(self) -> bool:
+        return any((self.folder / name).exists() for name in (_PROFILE, _RAW))
+
+    def profile(self) -> Profile:
+        """Raises ValueError where it cannot be read, OSError where there is none."""
+        try:
+            return profiles.decode(gzip.decompress((self.folder / _PROFILE).read_bytes()))
+        except (OSError, EOFError, ValueError):
+            pass  # kept by an older version, or half of it: what Callgrind wrote is still there
+        try:
+            return callgrind_out.parse(gzip.decompress((self.folder / _RAW).read_bytes()).decode("utf-8", "replace"))
+        except EOFError as error:
+            raise ValueError(f"{self.folder / _RAW} is cut short: {error}") from None
+
+
+def commits(root: Path) -> list[str]:
+    """The commits of which counts are kept under asv's folder `root`."""
+    return sorted(path.name for path in (root / "counts").glob("*") if path.is_dir())
+
+
+def find(root: Path, commit: str, benchmark: str | None = None) -> Iterator[Kept]:
+    """What is kept of a commit (of one benchmark), in order of their names."""
+    name = "*" if benchmark is None else _file_name(benchmark)
+    for path in sorted((root / "counts" / commit).glob(f"*/{name}/*/{_RECORD}")):
+        found = Kept.load(path.parent)
+        if found is not None:
+            yield found
 
 
 def keep_evidence(folder: str, benchmark: str, parameters: tuple[str, ...]) -> Path:

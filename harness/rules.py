@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from harness.counter import Counter, Taken
 from harness.errors import SuiteError
+from harness.seams import Seams
 
 Body = Callable[[], object]
 
@@ -58,6 +59,9 @@ class Rules:
 
     #: Names that `Workload.region` may have, and what each one counts.
     regions: dict[str, type[Region]] = {"work": Region}
+
+    #: The parts of what it counts, by which a count is explained.
+    seams = Seams()
 
     #: Distributions whose versions belong into the fingerprint.
     packages: tuple[str, ...] = ()

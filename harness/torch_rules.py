@@ -13,6 +13,7 @@ from typing import Any
 from harness.counter import Counter, Taken
 from harness.errors import CountError, StartError
 from harness.rules import Body, Region, Rules
+from harness.torch_seams import SEAMS
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
 #: A name that a release of torch does not have is passed over.
@@ -241,6 +242,7 @@ class TorchRules(Rules):
     """For suites that count torch."""
 
     regions = {"work": WorkRegion, "compile": CompileRegion}
+    seams = SEAMS
     packages = ("torch", "numpy", "triton")
     _rehearsed: list[str] = []
 

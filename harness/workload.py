@@ -250,8 +250,8 @@ def ask(
         place = place or kept.place_of(workload.benchmark(), names)
         if place is not None and number == messages.HEADLINE:
             try:
-                kept.keep(report, place)
-            except OSError as error:
+                kept.keep(report, place, workload.param_names, _rules_name(workload))
+            except (OSError, ValueError) as error:
                 print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
         return report
 

@@ -103,9 +103,8 @@ def by_harness(
         if not isinstance(report, messages.Counted) or report.profile is None:
             raise SystemExit(f"{found.benchmark()}: {report}")
         functions: Functions = {}
-        for function, count in callgrind_out.parse(Path(report.profile).read_text()).functions.items():
-            name = function.partition(" [")[0]
-            functions[name] = functions.get(name, 0) + count / report.calls
+        for function, spent in callgrind_out.parse(Path(report.profile).read_text()).functions.items():
+            functions[function.name] = functions.get(function.name, 0) + spent.own / report.calls
         return report, functions
 
 
