@@ -3,9 +3,9 @@
 Who stands on whom, from the door down; each module imports only from below.
 
     search                            which commit of a range changed a benchmark
+    reasons                           what explain and diff do: find or count, read, tell
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
     probing, asv_git                  the process that counts commits; asv's git, less submodules
-    reasons                           what explain and diff do: find or count, read, tell
     selection                         which benchmark and cases a name means
     torch_statements                  an asv class made of short definitions in Python and C++
     build                             the process that builds what cases need

@@ -17,7 +17,7 @@ from harness.selection import choose, find
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = _arguments()
     try:
         commands = {"count": count, "explain": explain, "diff": diff, "overlay": lay_over, "bisect": search_range}
         return commands[arguments.command](arguments)
@@ -60,7 +60,7 @@ def count(arguments: argparse.Namespace) -> int:
 
 def explain(arguments: argparse.Namespace) -> int:
     """Print where a benchmark's instructions go."""
-    return reasons.explain(_options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit)
+    return reasons.explain(_options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit or "HEAD")
 
 
 def diff(arguments: argparse.Namespace) -> int:
@@ -134,6 +134,18 @@ def _wheels(arguments: argparse.Namespace) -> Path | None:
     return Path(arguments.wheels) if arguments.wheels else None
 
 
+def _arguments() -> argparse.Namespace:
+    parser = _parser()
+    arguments, left = parser.parse_known_args()
+    # What argparse does not do: take a last, optional word after the options.
+    last = {"explain": "commit", "diff": "benchmark"}.get(arguments.command)
+    if last is not None and len(left) == 1 and not left[0].startswith("-") and getattr(arguments, last) is None:
+        setattr(arguments, last, left.pop())
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return arguments
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m harness", description="Count instructions without asv.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -148,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
     explaining = commands.add_parser("explain", help="tell where a benchmark's instructions go")
     explaining.add_argument("benchmark", help="as asv names it, e.g. dtensor.Detach")
-    explaining.add_argument("commit", nargs="?", default="HEAD", help="the commit (default: %(default)s)")
+    explaining.add_argument("commit", nargs="?", help="the commit (default: HEAD)")
     explaining.add_argument(
         "--by", choices=("self", "inclusive"), default="self", help="which functions come first (default: %(default)s)"
     )
