@@ -3,7 +3,7 @@
 Who stands on whom, from the door down; each module imports only from below.
 
     search                            which commit of a range changed a benchmark
-    reasons                           what explain and diff do: find or count, read, tell
+    reasons, asv_pages                what explain and diff do: find or count, read, tell; what asv publishes of it
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
     probing, asv_git                  the process that counts commits; asv's git, less submodules
     selection                         which benchmark and cases a name means
@@ -16,8 +16,9 @@ Who stands on whom, from the door down; each module imports only from below.
     fork_server, builds, schedule     the server held from outside; building; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
     source, kept                      what makes a version; what stays beside asv's results
-    tables, flame                     where instructions went, as text and as a picture
+    tables, flame, pages              where instructions went: as text, as a picture, on pages
     explanation                       where a count's instructions went, and where two counts differ
+    site_scripts                      asv's third-party scripts, from npm
     scratch, environment              fixed names; fixed variables, and the fingerprint
     overlay                           trees in an environment: in site-packages, or for a while
     tree                              the Python of one commit over the binaries of a wheel

@@ -50,6 +50,8 @@ def functions(run: Run, *, inclusive: bool = False) -> list[Row]:
     """Every function, the one with most instructions of its own first (or, `inclusive`, with what it called)."""
     rows = []
     for function, spent in run.profile.functions.items():
+        if not spent.own and not spent.calls:
+            continue  # it was there before counting began
         below = run.profile.native.get(function, {})
         native = tuple(
             (name, own / run.calls) for name, own in sorted(below.items(), key=lambda item: (-item[1], item[0]))
@@ -61,27 +63,25 @@ def functions(run: Run, *, inclusive: bool = False) -> list[Row]:
     return sorted(rows, key=lambda row: (-key(row), row.function))
 
 
-def libraries(run: Run) -> list[tuple[str, float]]:
-    """Instructions per call by library, largest first. The machine code under Python functions counts where it lies."""
+def libraries(run: Run) -> dict[str, int]:
+    """Instructions of the run by library, largest first. The machine code under Python functions counts where it
+    lies."""
     if not run.python:
-        return _added_up(run, ((name.place, spent.own) for name, spent in run.profile.functions.items()))
-    return _added_up(run, ((name.place, own) for below in run.profile.native.values() for name, own in below.items()))
+        return _added_up((name.place, spent.own) for name, spent in run.profile.functions.items())
+    return _added_up((name.place, own) for below in run.profile.native.values() for name, own in below.items())
 
 
-def parts(run: Run, seams: Seams) -> list[tuple[str, float]]:
-    """Instructions per call by the program's parts, largest first. Under Python functions machine code belongs to the
+def parts(run: Run, seams: Seams) -> dict[str, int]:
+    """Instructions of the run by the program's parts, largest first. Under Python functions machine code belongs to the
     part that they belong to."""
-    found = run.profile.functions.items()
-    return _added_up(run, ((seams.of(name, run.python), spent.own) for name, spent in found))
+    return _added_up((seams.of(name, run.python), spent.own) for name, spent in run.profile.functions.items())
 
 
-def _added_up(run: Run, figures: Iterable[tuple[str, int]]) -> list[tuple[str, float]]:
+def _added_up(figures: Iterable[tuple[str, int]]) -> dict[str, int]:
     totals: dict[str, int] = collections.defaultdict(int)
     for name, own in figures:
         totals[name] += own
-    return [
-        (name, own / run.calls) for name, own in sorted(totals.items(), key=lambda item: (-item[1], item[0])) if own
-    ]
+    return {name: own for name, own in sorted(totals.items(), key=lambda item: (-item[1], item[0])) if own}
 
 
 @dataclasses.dataclass(frozen=True)

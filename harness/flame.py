@@ -71,7 +71,7 @@ def draw(paths: Path, picture: Picture, part_of: Callable[[Function], str], base
     height = _HEADER + (deepest + 1) * _ROW + _MARGIN
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:.0f}" height="{height}" role="img">',
             f"<title>{escape(picture.title)}</title>",
             f"<style>{_STYLE}</style>",
             f'<text class="head" x="{_MARGIN}" y="20">{escape(picture.title)}</text>',

@@ -43,6 +43,17 @@ class Repository:
     def subject(self, commit: str) -> str:
         return self.ask("show", "--no-patch", "--format=%s", commit).strip()
 
+    def described(self, commits: Iterable[str]) -> list[tuple[str, int, str]]:
+        """For each of `commits`, in their order: its hash, when it was made (seconds since 1970), its subject."""
+        wanted = list(commits)
+        if not wanted:
+            return []
+        lines = self._run(
+            "log", "--no-walk=unsorted", "--stdin", "--format=%H %ct %s", input="\n".join(wanted).encode() + b"\n"
+        ).stdout.decode(errors="replace")
+        fields = [line.split(" ", 2) for line in lines.splitlines()]
+        return [(commit, int(seconds), subject) for commit, seconds, subject in fields]
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`; a commit contains itself."""
         return self._run("merge-base", "--is-ancestor", older, newer).returncode == 0

@@ -23,11 +23,12 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness import callgrind_out, frames_out, profiles
+from harness.explanation import Run
 from harness.messages import Counted
 from harness.profiles import Profile
 
@@ -58,16 +59,26 @@ def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
     return Place(Path(folder) / ".asv", commit, environment, benchmark, parameters)
 
 
-def keep(counted: Counted, place: Place, param_names: Iterable[str] = (), rules: str = "plain") -> Path:
-    """Store `counted` and its profile; return their folder. `rules` names the suite's (see rules.py), which know the
-    parts of what was counted. What was counted by Python function goes beside what is there. Raises OSError and
-    ValueError."""
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a record tells of its benchmark: the names of its parameters, its version, and its suite's rules (rules.py),
+    which know the parts of what is counted."""
+
+    param_names: tuple[str, ...] = ()
+    version: str | None = None
+    rules: str = "plain"
+
+
+def keep(counted: Counted, place: Place, about: About = About()) -> Path:
+    """Store `counted` and its profile; return their folder. What was counted by Python function goes beside what is
+    there. Raises OSError and ValueError."""
     by_python = (counted.fingerprint or {}).get("counter") == "frames"
     record = {
         "benchmark": place.benchmark,
         "parameters": list(place.parameters),
-        "parameter names": list(param_names),
-        "rules": rules,
+        "parameter names": list(about.param_names),
+        "version": about.version,
+        "rules": about.rules,
         "commit": place.commit,
         "environment": place.environment,
         "instructions per call": counted.instructions_per_call,
@@ -144,6 +155,17 @@ class Kept:
     @property
     def has_profile(self) -> bool:
         return any((self.folder / name).exists() for name in (_PROFILE, _RAW))
+
+    def differs_from(self, base: Kept) -> list[str]:
+        """What makes the two less than comparable: the benchmark itself, or parts of their fingerprints."""
+        before, after = base.fingerprint, self.fingerprint
+        names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        lines = [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names]
+        edited = base.record.get("version") != self.record.get("version")
+        return ["the benchmark itself was edited", *lines] if edited else lines
+
+    def run(self) -> Run:
+        return Run(self.profile(), self.record["overhead"], self.record["calls"])
 
     def profile(self) -> Profile:
         """Raises ValueError where it cannot be read, OSError where there is none."""

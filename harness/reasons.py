@@ -92,15 +92,15 @@ def diff(options: Options, base: str, head: str) -> int:
         before, after = (_run(view) for view in views)
         seams = _seams(afters[case])
         found = explanation.compare(before, after)
-        differing = _differing(*views)
+        differing = views[1].differs_from(views[0])
         if options.json:
             told.append(
-                {**_facts(views[1]), "base": names[0], "view": _view(after), "fingerprints differ": differing}
+                {**_facts(views[1]), "base": names[0], "view": _view(after), "not counted alike": differing}
                 | _compared(found)
             )
         else:
             for line in differing:
-                print(f"the fingerprints differ, {line}")
+                print(f"not counted alike: {line}")
             print(f"{_label(views[1])}  {_number(found.base)} -> {_number(found.head)}  {_percent(found)}")
             print("".join(f"{line}\n" for line in tables.compared(found, rows=options.rows)), end="")
         if options.flame is not None:
@@ -228,7 +228,7 @@ def _one_case(options: Options, cases: list[tuple[str, tuple[str, ...]]]) -> Non
 
 def _run(found: Kept) -> Run:
     try:
-        return Run(found.profile(), found.record["overhead"], found.record["calls"])
+        return found.run()
     except (OSError, ValueError) as error:
         raise CountError(f"the profile in {found.folder} cannot be read: {error}; count anew with --again") from None
 
@@ -254,12 +254,6 @@ def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = 
     except OSError as error:
         raise StartError(f"the flame graph could not be written to {path}: {error}") from None
     print(f"flame graph: {path}", file=sys.stderr)
-
-
-def _differing(base: Kept, head: Kept) -> list[str]:
-    before, after = base.fingerprint, head.fingerprint
-    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    return [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names]
 
 
 def _label(found: Kept) -> str:
@@ -300,8 +294,8 @@ def _explained(run: Run, seams: Seams) -> dict[str, Any]:
     return {
         "instructions per call": run.per_call,
         "empty body": run.overhead / run.calls,
-        "parts": dict(explanation.parts(run, seams)),
-        "libraries": dict(explanation.libraries(run)),
+        "parts": {name: own / run.calls for name, own in explanation.parts(run, seams).items()},
+        "libraries": {name: own / run.calls for name, own in explanation.libraries(run).items()},
         "functions": [
             {
                 **_named(row.function, row.line, run.python),

@@ -49,7 +49,9 @@ class Seams:
 
     def of(self, function: Function, python: bool) -> str:
         """The part that a function belongs to; one that no pattern fits is named by where it lies."""
-        text = f"{function.place}: {function.name}"
+        # What a function is given does not make it part of that.
+        name = function.name.replace("(anonymous namespace)", "")
+        text = f"{function.place}: {name if python else name.partition('(')[0]}"
         for part, pattern in _compiled(self.python if python else self.native):
             if pattern.search(text):
                 return part

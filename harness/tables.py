@@ -12,6 +12,8 @@ from harness.seams import Seams
 #: Names are cut to this many characters; --json has them whole.
 _NAME = 100
 _NATIVE_ROWS = 3
+#: Parts and libraries with less of the total than this share a row.
+_LEAST = 0.0005
 _EMPTY_BODY = "an empty body, called alike, is taken off"
 
 
@@ -20,11 +22,11 @@ def explained(run: Run, seams: Seams, *, rows: int, inclusive: bool) -> Iterator
     total = run.per_call
     for title, figures in (("part", explanation.parts(run, seams)), ("library", explanation.libraries(run))):
         yield f"{'instructions':>18} {'':>7}  {title}"
-        shown = [(name, own) for name, own in figures if own >= total * 0.0005]
-        for name, own in shown:
-            yield f"{own:>18,.2f} {own / total:>7.1%}  {name}"
-        few = sum(own for _, own in figures) - sum(own for _, own in shown)
-        yield from _ending(len(figures) - len(shown), few, run, "smaller ones")
+        shown = {name: own for name, own in figures.items() if own >= run.profile.total * _LEAST}
+        for name, instructions in shown.items():
+            yield f"{instructions / run.calls:>18,.2f} {instructions / run.calls / total:>7.1%}  {name}"
+        small = (sum(figures.values()) - sum(shown.values())) / run.calls
+        yield from _ending(len(figures) - len(shown), small, run, "smaller")
 
     found = explanation.functions(run, inclusive=inclusive)
     yield f"{'self':>18} {'':>7} {'inclusive':>18} {'':>7} {'calls':>12}  {'Python ' if run.python else ''}function"
@@ -35,7 +37,7 @@ def explained(run: Run, seams: Seams, *, rows: int, inclusive: bool) -> Iterator
         )
         for function, own in row.native[:_NATIVE_ROWS]:
             yield f"{own:>18,.2f} {'':>7} {'':>18} {'':>7} {'':>12}      in {_name(function)}"
-    yield from _ending(len(found[rows:]), sum(row.own for row in found[rows:]), run, "functions more: the rest")
+    yield from _ending(len(found[rows:]), sum(row.own for row in found[rows:]), run, "more: the rest")
 
 
 def _ending(left: int, own: float, run: Run, of: str) -> Iterator[str]:
@@ -59,7 +61,7 @@ def compared(found: Comparison, *, rows: int) -> Iterator[str]:
         )
     left, change = found.rest(rows)
     if left:
-        yield f"{change:>+18,.2f} {change / found.base:>+9.3%} {'':>18} {'':>18}  {left:,} functions more: the rest"
+        yield f"{change:>+18,.2f} {change / found.base:>+9.3%} {'':>18} {'':>18}  {left:,} more: the rest"
     if found.overhead:
         yield f"{-found.overhead:>+18,.2f} {'':>9} {'':>18} {'':>18}  {_EMPTY_BODY}"
     whole = f"{found.change:>+18,.2f} {found.change / found.base:>+9.3%}"

@@ -250,10 +250,14 @@ def ask(
         place = place or kept.place_of(workload.benchmark(), names)
         if place is not None and number == messages.HEADLINE:
             try:
-                kept.keep(report, place, workload.param_names, _rules_name(workload))
+                kept.keep(report, place, _about(workload))
             except (OSError, ValueError) as error:
                 print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
         return report
+
+
+def _about(workload: type[Workload]) -> kept.About:
+    return kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload))
 
 
 def _failure(report: messages.Failed, benchmark: str, parameters: tuple[str, ...]) -> str:

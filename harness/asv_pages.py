@@ -1,0 +1,158 @@
+"""asv's publisher of reasons: for each benchmark and commit, where the instructions went and what moved.
+
+A configuration that names this module in `plugins` gets, with `asv publish`, what is kept beside its results (kept.py)
+as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
+asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
+
+    <html>/reasons.html, reasons.css, reasons.js, asv_link.js
+    <html>/reasons/index.json                                      commits, oldest first, and what there is of each
+    <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
+    <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
+    <html>/scripts/                                                asv's third-party scripts (site_scripts.py)
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import gzip
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from asv.config import Config
+from asv.console import log
+from asv.publishing import OutputPublisher
+
+from harness import kept, messages, pages, rules, site_scripts
+from harness.errors import HarnessError
+from harness.explanation import Run
+from harness.git import Repository
+from harness.kept import Kept
+
+_SITE = Path(__file__).with_name("site")
+_FILES = ("reasons.html", "reasons.css", "reasons.js", "asv_link.js")
+_LINK = '<script src="asv_link.js"></script>'
+_DATA = "reasons"
+#: What makes two counts of a case comparable: they are of one series in asv too.
+_Series = tuple[str, str]  # environment, benchmark
+
+
+class Reasons(OutputPublisher):  # type: ignore[misc]
+    name = "reasons"
+    button_label = "Reasons"
+    description = "Where the instructions go, and what moved"
+    order = 10
+
+    @classmethod
+    def publish(cls, conf: Config, repo: Any, benchmarks: Any, graphs: Any, revisions: Mapping[str, int]) -> None:
+        html = Path(conf.html_dir)
+        try:
+            site_scripts.bring(html)
+        except HarnessError as error:
+            log.warning(f"{error}. asv's own links stay: its pages load their scripts from public servers.")
+        for name in _FILES:
+            shutil.copyfile(_SITE / name, html / name)
+        page = html / "index.html"
+        page.write_text(page.read_text().replace("</head>", f"    {_LINK}\n  </head>"))
+        if conf.show_commit_url == "#":
+            conf.show_commit_url = "reasons.html#commit="
+
+        versions = {
+            name.removesuffix(f".track_{messages.HEADLINE}"): benchmark["version"]
+            for name, benchmark in benchmarks.items()
+            if name.endswith(f".track_{messages.HEADLINE}")
+        }
+        commits = sorted(revisions, key=lambda commit: revisions[commit])
+        found = _published(Path(".asv"), commits, versions)
+        told = _write(found, html / _DATA)
+        described = Repository(Path(repo._path)).described([commit for commit in commits if commit in told])
+        index = {
+            "project": conf.project,
+            "digits": conf.hash_length,
+            "commits": [
+                {"hash": commit, "seconds": seconds, "subject": subject, "environments": told[commit]}
+                for commit, seconds, subject in described
+            ],
+        }
+        (html / _DATA).mkdir(exist_ok=True)
+        (html / _DATA / "index.json").write_text(json.dumps(index, separators=(",", ":")))
+
+
+def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[Kept]]:
+    """What is kept of these commits, in their order, of benchmarks as they are now."""
+    found: dict[_Series, list[Kept]] = collections.defaultdict(list)
+    for commit in commits:
+        for each in kept.find(root, commit):
+            version = versions.get(each.record["benchmark"])
+            if each.has_profile and version is not None and each.record.get("version", version) == version:
+                found[each.record["environment"], each.record["benchmark"]].append(each)
+    return found
+
+
+def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str, list[str]]]:
+    """Write every bundle; returns by commit and environment the benchmarks that there are."""
+    summaries: dict[tuple[str, str], dict[str, Any]] = collections.defaultdict(dict)
+    # Processes, not threads: reading profiles is Python's own work. The largest first.
+    ordered = sorted(found.items(), key=lambda item: -sum(os.path.getsize(each.folder) for each in item[1]))
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        jobs = {pool.submit(_write_series, several, target): series for series, several in ordered}
+        for job in concurrent.futures.as_completed(jobs):
+            environment, benchmark = jobs[job]
+            log.dot()
+            for commit, summary in job.result().items():
+                summaries[commit, environment][benchmark] = summary
+    told: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
+    for (commit, environment), summary in summaries.items():
+        _pack(target / commit / environment / "index.json.gz", dict(sorted(summary.items())))
+        told[commit][environment] = sorted(summary)
+    return told
+
+
+def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
+    """Write one benchmark's bundles of one environment, commit by commit; returns by commit what its cases counted."""
+    before: dict[tuple[str, ...], tuple[Kept, dict[str, Run]]] = {}
+    told: dict[str, Any] = {}
+    by_commit: dict[str, list[Kept]] = collections.defaultdict(list)
+    for each in several:
+        by_commit[each.record["commit"]].append(each)
+    for commit, cases in by_commit.items():
+        bundle = pages.Bundle(rules.load(cases[0].record.get("rules", "plain")).seams)
+        summary = []
+        for each in cases:
+            key = tuple(each.record["parameters"])
+            try:
+                runs = _runs(each)
+            except (OSError, ValueError) as error:
+                log.warning(f"the profile in {each.folder} cannot be read: {error}")
+                continue
+            last, last_runs = before.get(key, (None, {}))
+            case: dict[str, Any] = {"parameters": each.parameters, "fingerprint": each.fingerprint}
+            row = {"parameters": each.parameters, "number": each.record["instructions per call"]}
+            if last is not None:
+                case |= {"before": last.record["commit"], "differs": each.differs_from(last)}
+                row["before"] = last.record["instructions per call"]
+            bundle.add(case, {name: (run, last_runs.get(name)) for name, run in runs.items()})
+            summary.append(row)
+            before[key] = each, {**last_runs, **runs}
+        if summary:
+            told[commit] = summary
+            environment, benchmark = cases[0].record["environment"], cases[0].record["benchmark"]
+            _pack(target / commit / environment / f"{benchmark}.json.gz", bundle.told())
+    return told
+
+
+def _runs(each: Kept) -> dict[str, Run]:
+    views = {"c": each, "python": each.by_python}
+    return {name: view.run() for name, view in views.items() if view is not None and view.has_profile}
+
+
+def _pack(path: Path, told: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = json.dumps(told, separators=(",", ":")).encode()
+    path.write_bytes(gzip.compress(data, 9, mtime=0))

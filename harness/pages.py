@@ -1,0 +1,114 @@
+"""What the published pages show of a count, as JSON: one bundle a benchmark and commit, read by site/reasons.js. Pure.
+
+    {"names": [[name, place, part], ...], "parts": [...],
+     "cases": [{"parameters": {...}, "fingerprint": {...}, "before": commit, "differs": [...],
+                "views": {"c": view, "python": view}}]}
+
+A view has counts of the whole run, in instructions, which the page divides by "calls":
+
+    {"total", "overhead", "calls", "exact", "parts": [[part, own]], "libraries": [[name, own]],
+     "functions": [[name, own, inclusive, calls, line, [[name, own], ...]]], "functions left": [number, own],
+     "paths": [own, [[name, own, [...]]]],
+     "moved": {"base", "head", "overhead": per call, "rows": [[name, base, head, line]], "left": [number, change]}}
+
+Names are numbers into "names", parts into "parts". Small things are left out: a page is looked at, `explain --json` has
+everything.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from harness import explanation
+from harness.explanation import Run
+from harness.names import Function
+from harness.profiles import Path
+from harness.seams import Seams
+
+#: How many functions are shown by their own and by their inclusive instructions, and how many that moved.
+_FUNCTIONS, _MOVED, _NATIVE = 25, 25, 3
+#: Paths below this part of the total are folded into what called them.
+_LEAST = 0.005
+_NAME = 160
+
+
+class Bundle:
+    """The cases of one benchmark at one commit, as they are added."""
+
+    def __init__(self, seams: Seams) -> None:
+        self._seams = seams
+        self._numbers: dict[tuple[Function, str], int] = {}
+        self._parts: dict[str, int] = {}
+        self._cases: list[dict[str, Any]] = []
+
+    def add(self, case: dict[str, Any], views: dict[str, tuple[Run, Run | None]]) -> None:
+        """`case` says whose they are; `views` are runs by "c" and "python", each with the one at the commit before."""
+        self._cases.append({**case, "views": {name: self._view(*runs) for name, runs in views.items()}})
+
+    def told(self) -> dict[str, Any]:
+        names = [[name[:_NAME], place, self._part(part)] for (name, place), part in self._numbers]
+        return {"names": names, "parts": list(self._parts), "cases": self._cases}
+
+    def _view(self, run: Run, before: Run | None) -> dict[str, Any]:
+        profile = run.profile
+        spent = profile.functions
+        shown = {
+            *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].own),
+            *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].inclusive),
+        }
+        functions = []
+        for name in sorted(shown, key=lambda name: (-spent[name].own, name)):
+            each = spent[name]
+            if each.own or each.calls:
+                below = profile.native.get(name, {})
+                largest = sorted(below.items(), key=lambda item: -item[1])[:_NATIVE]
+                under = [[self._number(native, False), instructions] for native, instructions in largest]
+                line = profile.lines.get(name, 0)
+                functions.append([self._number(name, run.python), each.own, each.inclusive, each.calls, line, under])
+        left = sum(each.own for each in spent.values()) - sum(row[1] for row in functions)
+        told = {
+            "total": profile.total,
+            "overhead": run.overhead,
+            "calls": run.calls,
+            "exact": profile.exact,
+            "parts": [[self._part(name), own] for name, own in explanation.parts(run, self._seams).items()],
+            "libraries": list(explanation.libraries(run).items()),
+            "functions": functions,
+            "functions left": [len(spent) - len(functions), left],
+            "paths": self._branch(profile.paths, run, max(1, int(profile.total * _LEAST))),
+        }
+        return told if before is None else {**told, "moved": self._moved(before, run)}
+
+    def _moved(self, before: Run, run: Run) -> dict[str, Any]:
+        found = explanation.compare(before, run)
+        return {
+            "base": found.base,
+            "head": found.head,
+            "overhead": found.overhead,
+            "rows": [
+                [self._number(row.function, run.python), row.base, row.head, row.line or 0]
+                for row in found.rows[:_MOVED]
+            ],
+            "left": list(found.rest(_MOVED)),
+        }
+
+    def _branch(self, path: Path, run: Run, least: int) -> list[Any]:
+        own = path.own
+        below = []
+        for name, called in path.called.items():
+            inclusive = called.inclusive
+            if inclusive < least:
+                own += inclusive
+            else:
+                python = run.python and name in run.profile.functions
+                below.append([self._number(name, python), *self._branch(called, run, least)])
+        return [own, below]
+
+    def _number(self, name: Function, python: bool) -> int:
+        part = self._seams.of(name, python)
+        self._part(part)
+        return self._numbers.setdefault((name, part), len(self._numbers))
+
+    def _part(self, part: str) -> int:
+        return self._parts.setdefault(part, len(self._parts))

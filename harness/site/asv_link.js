@@ -1,0 +1,55 @@
+// On asv's pages: lead from a benchmark's graph to its reasons, and write numbers of instructions as people read them.
+"use strict";
+(function () {
+    const UNIT = "instructions";
+    const HEADLINE = /\.track_\w+$/;
+
+    function readable(value) {
+        const sizes = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+        const found = sizes.find(function (size) { return Math.abs(value) >= size[0]; });
+        return found ? (value / found[0]).toPrecision(4).replace(/\.?0+$/, "") + " " + found[1] : String(+value.toFixed(2));
+    }
+
+    const pretty = $.asv.pretty_unit;
+    $.asv.pretty_unit = function (value, unit) {
+        return unit === UNIT ? readable(value) : pretty(value, unit);
+    };
+
+    // Where the reasons of the benchmark are that asv shows now, with the parameters that are chosen; "" elsewhere.
+    function place() {
+        const shown = $.asv.parse_hash_string(window.location.hash);
+        const name = shown.location[0];
+        if (!$.asv.main_json || !$.asv.main_json.benchmarks || !$.asv.main_json.benchmarks[name]) {
+            return "";
+        }
+        const asked = new URLSearchParams({benchmark: name.replace(HEADLINE, "")});
+        Object.entries(shown.params).forEach(function ([key, values]) {
+            if (key.startsWith("p-") && values.length === 1) {
+                asked.set(key, String(values[0]).replace(/^'(.*)'$/, "$1"));
+            }
+        });
+        return "reasons.html#" + asked;
+    }
+
+    function update() {
+        const target = place();
+        let link = document.getElementById("reasons-link");
+        if (!link) {
+            link = document.createElement("a");
+            link.id = "reasons-link";
+            link.className = "btn btn-default btn-block";
+            link.textContent = "where its instructions go";
+            document.getElementById("graphdisplay-navigation").prepend(link);
+        }
+        link.hidden = !target;
+        link.href = target;
+        // A click on a point opens this address, the commit's hash added.
+        const main = $.asv.main_json;
+        if (main && /^reasons\.html#/.test(main.show_commit_url)) {
+            main.show_commit_url = (target ? target + "&" : "reasons.html#") + "commit=";
+        }
+    }
+
+    $(window).on("hashchange", update);
+    $(document).ajaxStop(update);
+})();
