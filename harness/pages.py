@@ -57,7 +57,7 @@ class Bundle:
             *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].own),
             *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].inclusive),
         }
-        functions = []
+        functions: list[list[Any]] = []
         for name in sorted(shown, key=lambda name: (-spent[name].own, name)):
             each = spent[name]
             if each.own or each.calls:

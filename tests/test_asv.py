@@ -57,11 +57,14 @@ class Hangs(Workload):
 class Repository:
     """A project with its suite, and asv in it."""
 
-    def __init__(self, folder: Path) -> None:
+    said = ""
+
+    def __init__(self, folder: Path, project: str | None = None, benchmarks: str = BENCHMARKS) -> None:
+        """The commits that every test of this file knows; none for a `project` of another kind."""
         self.folder = folder
         (folder / "benchmarks").mkdir(parents=True)
         self.write("benchmarks/__init__.py", "")
-        self.write("benchmarks/work.py", BENCHMARKS)
+        self.write("benchmarks/work.py", benchmarks)
         configuration = _configuration("asv.conf.json")
         copy = "import shutil, sysconfig; shutil.copy('{build_dir}/project.py', sysconfig.get_path('purelib'))"
         configuration["install_command"] = [f'python -c "{copy}"', configuration["install_command"][1]]
@@ -70,12 +73,16 @@ class Repository:
         configuration["matrix"] = _configuration("asv.readable.conf.json")["matrix"]
         self.write("asv.readable.conf.json", json.dumps(configuration))
         self.git("init", "--quiet", "--initial-branch=main")
-        self.commits = {
-            "first": self.commit(PROJECT.format(turns=1000), "first"),
-            "equal": self.commit(None, "equal"),
-            "slower": self.commit(PROJECT.format(turns=1010), "slower"),
-            "renamed": self.commit(PROJECT.format(turns=1010).replace("number", "another"), "renamed"),
-        }
+        self.commits = (
+            {}
+            if project is not None
+            else {
+                "first": self.commit(PROJECT.format(turns=1000), "first"),
+                "equal": self.commit(None, "equal"),
+                "slower": self.commit(PROJECT.format(turns=1010), "slower"),
+                "renamed": self.commit(PROJECT.format(turns=1010).replace("number", "another"), "renamed"),
+            }
+        )
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
@@ -97,6 +104,16 @@ class Repository:
     def asv(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [ASV, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, env=self.environment()
+        )
+
+    def harness(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=self.environment(),
         )
 
     def environment(self) -> dict[str, str]:

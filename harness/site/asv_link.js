@@ -1,6 +1,6 @@
 // On asv's pages: lead from a benchmark's graph to its reasons, and write numbers of instructions as people read them.
 "use strict";
-(function () {
+$(function () { // after asv's own, which makes $.asv
     const UNIT = "instructions";
     const HEADLINE = /\.track_\w+$/;
 
@@ -50,6 +50,23 @@
         }
     }
 
+    // asv writes the marks of an axis as 1.30e+5.
+    function relabel() {
+        const main = $.asv.main_json;
+        const benchmark = main && main.benchmarks && main.benchmarks[$.asv.parse_hash_string(window.location.hash).location[0]];
+        if (benchmark && benchmark.unit === UNIT) {
+            document.querySelectorAll("#main-graph .flot-y-axis .flot-tick-label").forEach(function (label) {
+                if (/^-?[\d.]+(e[+-]?\d+)?$/.test(label.textContent)) {
+                    const text = readable(Number(label.textContent));
+                    if (label.textContent !== text) {
+                        label.textContent = text;
+                    }
+                }
+            });
+        }
+    }
+    new MutationObserver(relabel).observe(document.getElementById("main-graph"), {childList: true, subtree: true});
+
     $(window).on("hashchange", update);
     $(document).ajaxStop(update);
-})();
+});

@@ -327,6 +327,7 @@ class Flame {
         this.gain = new Map((view.moved ? view.moved.rows : []).map(([name, before, after]) => [name, after - before]));
         this.root = this.node(null, view.data.paths, null);
         this.top = this.root;
+        this.before = []; // what was zoomed to, to go back to
     }
 
     node(name, [own, below], parent) {
@@ -340,7 +341,8 @@ class Flame {
         this.svg = element("svg", {class: "flame", role: "tree", "aria-label": "flame graph"});
         this.told = element("p", {id: "told", class: "dim"}, this.help());
         this.svg.addEventListener("keydown", (event) => this.key(event));
-        new ResizeObserver(() => this.draw()).observe(this.svg.parentElement || document.getElementById("main"));
+        this.observer = new ResizeObserver(() => this.draw());
+        this.observer.observe(document.getElementById("main"));
         const heading = element("h2", {}, "Flame graph ");
         const buttons = element("form", {});
         if (this.view.moved) {
@@ -364,6 +366,10 @@ class Flame {
     }
 
     draw() {
+        if (!this.svg.isConnected) {
+            this.observer.disconnect(); // another page is shown by now
+            return;
+        }
         const width = this.svg.clientWidth || this.svg.parentElement.clientWidth;
         if (!width || width === this.drawn) {
             return;
@@ -424,7 +430,7 @@ class Flame {
         element("rect", {x: left, y: level * this.row, width: wide, height: this.row - 1}),
         ...(text ? [text] : []));
         node.drawn = made;
-        made.addEventListener("click", () => this.zoom(node));
+        made.addEventListener("click", () => this.enter(node));
         made.addEventListener("mouseenter", () => this.say(node));
         made.addEventListener("focus", () => this.say(node));
         made.node = node;
@@ -441,6 +447,13 @@ class Flame {
 
     say(node) {
         this.told.textContent = this.tell(node);
+    }
+
+    enter(node) {
+        if (node !== this.top) {
+            this.before.push(this.top);
+            this.zoom(node);
+        }
     }
 
     zoom(node) {
@@ -467,9 +480,9 @@ class Flame {
         if (event.key in moves) {
             this.focus(moves[event.key]());
         } else if (event.key === "Enter" || event.key === " ") {
-            this.zoom(node);
+            this.enter(node);
         } else if (event.key === "Escape") {
-            this.zoom(this.top.parent || this.root);
+            this.zoom(this.before.pop() || this.root);
         } else {
             return;
         }

@@ -1,0 +1,303 @@
+"""What `asv publish` makes, looked at in a real browser that can reach nothing but the pages: seconds to a minute.
+
+Screenshots are left in $SITE_SCREENSHOTS, or in `.pytest_cache/screenshots`.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import ROOT
+from tests.test_asv import Repository
+
+pytestmark = pytest.mark.asv
+PROJECT = """
+def add_up(turns):
+    total = 0
+    for number in range(turns):
+        total += number
+    return total
+
+
+def sort(words):
+    return sorted(words, key=len)
+
+
+def work(turns):
+    return add_up(turns), sort(["a", "bbb", "cc"] * 20)
+"""
+BENCHMARKS = '''
+from harness import Workload
+
+class Work(Workload):
+    """What the project does."""
+
+    params = [[100, 200], ["once", "twice"]]
+    param_names = ["turns", "times"]
+    calls = 10
+
+    def setup(self, turns, times):
+        import project
+
+        self.project, self.turns, self.times = project, turns, {"once": 1, "twice": 2}[times]
+
+    def work(self):
+        for _ in range(self.times):
+            self.project.work(self.turns)
+'''
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A project of three commits, the second costlier than the first, the third as the second; counted, one case by
+    Python function too, and published."""
+    made = Repository(tmp_path_factory.mktemp("site") / "repository", PROJECT, BENCHMARKS)
+    made.commits = {
+        "first": made.commit(PROJECT, "first"),
+        "costlier": made.commit(PROJECT.replace("total += number", "total += number + 1"), "add_up is costlier"),
+        "equal": made.commit(None, "the same again"),
+    }
+    assert made.asv("machine", "--yes").returncode == 0
+    for commit in made.commits.values():
+        answer = made.asv("run", "--show-stderr", f"{commit}^!")
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+    for commit in ("first", "costlier"):
+        answer = made.harness("explain", "work.Work", made.commits[commit], "--python", "--param", "turns=100")
+        assert answer.returncode == 0, answer.stderr
+    answer = made.asv("publish")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    made.said = answer.stdout + answer.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(published):
+    handler = functools.partial(Quiet, directory=str(published.folder / ".asv/html"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert chromium is not None, "no chromium: install it (Debian: apt-get install chromium)"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield made
+        made.close()
+
+
+class Look:
+    """A page, and everything it complained of or asked for elsewhere."""
+
+    def __init__(self, browser, address: str, **options) -> None:
+        self.page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+        self.address = address
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("request", self._note)
+
+    def _note(self, request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"left the machine: {request.url}")
+
+    def at(self, place: str):
+        self.page.goto(f"{self.address}/{place}")
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def at_reasons(self, **asked: str):
+        page = self.at("reasons.html#" + "&".join(f"{name}={value}" for name, value in asked.items()))
+        page.wait_for_function("document.body.dataset.shown === location.hash")
+        return page
+
+    def picture(self, name: str) -> None:
+        folder = Path(os.environ.get("SITE_SCREENSHOTS", ROOT / ".pytest_cache/screenshots"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png")
+
+
+@pytest.fixture
+def look(browser, address):
+    made = Look(browser, address)
+    yield made
+    made.page.close()
+    assert made.complaints == []
+
+
+def too_wide(page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+def test_scripts_come_from_npm_with_their_licences_and_no_link_leaves(published):
+    html = published.folder / ".asv/html"
+    assert "asv's own links stay" not in published.said
+    assert "//" not in (html / "index.html").read_text().replace("https://github.com/airspeed-velocity/asv/", "")
+    for package in ("jquery", "flot", "bootstrap", "stupid-table-plugin", "blueimp-md5"):
+        assert "MIT" in next((html / "scripts" / package).glob("LICENSE*")).read_text() or package != "blueimp-md5"
+        assert list((html / "scripts" / package).glob("LICENSE*"))
+    assert '"MIT"' in (html / "scripts/flot-orderbars/package.json").read_text()
+
+
+def test_the_grid_and_a_graph_with_parameters_switched(look, published):
+    page = look.at("")
+    page.wait_for_selector("#summarygrid-display a[href*='work.Work']")
+    look.picture("grid")
+    page.click("#summarygrid-display a[href*='work.Work']")
+    page.wait_for_selector("#main-graph canvas")
+    reasons = page.locator("#reasons-link")
+    assert reasons.is_visible() and reasons.get_attribute("href") == "reasons.html#benchmark=work.Work"
+    page.click("#graphdisplay-navigation a:text-is('100')")  # which is chosen, as all are
+    page.click("#graphdisplay-navigation a:text-is('once')")
+    page.wait_for_function("location.hash.includes('p-turns=200')")
+    page.wait_for_function("document.getElementById('reasons-link').hash.includes('p-times=twice')")
+    page.wait_for_function("/[0-9] k$/.test(document.querySelector('.flot-y-axis .flot-tick-label').textContent)")
+    look.picture("graph")
+    assert page.evaluate("$.asv.pretty_unit(1987654321, 'instructions')") == "1.988 G"
+    assert page.evaluate("$.asv.pretty_unit(2, 'seconds')") == "2.000s"
+    page.focus("#reasons-link")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h1:has-text('turns=200, times=twice')")
+
+
+def test_a_point_of_the_graph_leads_to_that_commits_reasons(look, published):
+    page = look.at("#work.Work.track_instructions")
+    page.wait_for_selector("#main-graph canvas")
+    page.wait_for_function("$.asv.main_json.show_commit_url.includes('work.Work')")
+    opened = page.evaluate(
+        """() => { let opened; window.open = (url) => { opened = url; };
+        const revision = Number(Object.keys($.asv.main_json.revision_to_hash)[0]);
+        $('#main-graph').trigger('plotclick', [{}, {datapoint: [revision, 1]}]); return opened; }"""
+    )
+    assert opened.startswith("reasons.html#benchmark=work.Work&commit=")
+    page = look.at(opened)
+    page.wait_for_selector(".number")
+
+
+def test_the_regressions_page_shows_the_costlier_commit(look, published):
+    page = look.at("#/regressions")
+    page.wait_for_selector("#regressions-body table a[href*='work.Work']")
+    assert published.commits["costlier"][:8] in page.inner_text("#regressions-body")
+    look.picture("regressions")
+
+
+def test_a_profile_has_numbers_tables_and_a_flame_graph(look, published):
+    commit = published.commits["costlier"]
+    page = look.at_reasons(commit=commit, benchmark="work.Work", **{"p-turns": "100", "p-times": "once"})
+    assert page.inner_text("h1") == "work.Work turns=100, times=once"
+    assert page.locator(".flame g").count() > 5
+    number = float(page.get_attribute(".number", "title").replace(",", ""))
+    assert number == published.result(commit, "work.Work")[0]
+    assert "_PyEval_EvalFrameDefault" in page.inner_text("main") and "libpython" in page.inner_text("main")
+    assert not too_wide(page)
+    look.picture("profile")
+
+
+def test_the_difference_adds_up_and_names_the_function(look, published):
+    commit, before = published.commits["costlier"], published.commits["first"]
+    page = look.at_reasons(commit=commit, benchmark="work.Work", view="python", **{"p-turns": "100", "p-times": "once"})
+    assert f"What moved since {before[:8]}" in page.inner_text("main")
+    rows = page.locator("h2#moved + table tbody tr")
+    titles = [row.locator("td span[title]").first.get_attribute("title") for row in rows.all()]
+    changes = [float(title.replace("\u2212", "-").replace("\u00b1", "").replace(",", "")) for title in titles]
+    assert sum(changes[:-1]) == pytest.approx(changes[-1], abs=0.05) and changes[-1] > 0
+    assert "add_up" in rows.first.inner_text() and "project.py:2" in rows.first.inner_text()
+    assert page.locator(".notice").count() == 0
+    page.click("button:has-text('colour by change')")
+    page.wait_for_selector(".flame g.heat")
+    assert not too_wide(page)
+    look.picture("difference")
+
+
+def test_equal_commits_have_nothing_that_moved(look, published):
+    page = look.at_reasons(commit=published.commits["equal"], benchmark="work.Work")
+    assert "no change" in page.inner_text("main")
+    assert "Nothing: every function executed what it did before." in page.inner_text("main")
+
+
+def test_commits_lead_to_cases_and_a_link_by_half_a_hash_stays_valid(look, published):
+    page = look.at("reasons.html")
+    page.wait_for_selector("td a")
+    assert [row.inner_text() for row in page.locator("td.name").all()] == [
+        "the same again",
+        "add_up is costlier",
+        "first",
+    ]
+    page = look.at_reasons(commit=published.commits["costlier"][:10])
+    assert page.locator("tbody tr").count() == 4 and page.locator("td.more").count() == 4
+    page.click("tbody a >> nth=0")
+    page.wait_for_selector(".flame g")
+    page.select_option("select >> nth=0", label="turns=100, times=twice")
+    page.wait_for_selector("h1:has-text('turns=100, times=twice')")
+    page.select_option("select >> nth=1", index=2)
+    page.wait_for_selector(f"p a:has-text('{published.commits['first'][:8]}')")
+
+
+def test_what_is_not_there_is_said(look):
+    page = look.at_reasons(commit="0123456789")
+    assert "nothing is published of commit 0123456789" in page.inner_text(".notice")
+
+
+def test_keys_walk_the_flame_graph(look, published):
+    page = look.at_reasons(
+        commit=published.commits["costlier"], benchmark="work.Work", view="python", **{"p-turns": "100"}
+    )
+    page.focus(".flame g[tabindex='0']")
+    told = []
+    for key in ("ArrowDown", "ArrowDown", "Enter", "Escape"):
+        page.keyboard.press(key)
+        told.append((page.inner_text("#told"), page.locator(".flame g").count()))
+    assert len({text for text, _ in told[:2]}) == 2 and "project.py" in told[1][0]
+    assert told[2][1] < told[1][1] == told[3][1]
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName"))
+    assert {"A", "SELECT", "BUTTON"} <= reached
+
+
+def test_it_is_dark_where_that_is_wished(browser, address, published):
+    dark = Look(browser, address, color_scheme="dark")
+    page = dark.at_reasons(commit=published.commits["costlier"], benchmark="work.Work", view="python")
+    red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
+    assert red < 60
+    dark.picture("dark")
+    page.close()
+    assert dark.complaints == []
+
+
+def test_without_npm_asvs_own_links_stay_and_a_line_says_so(published, tmp_path):
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    for tool in ("git", "python3"):
+        (shims / tool).symlink_to(str(shutil.which(tool)))
+    answer = subprocess.run(
+        [str(Path(sys.executable).with_name("asv")), "publish", "--html-dir", str(tmp_path / "html")],
+        cwd=published.folder,
+        capture_output=True,
+        text=True,
+        env={**published.environment(), "PATH": str(shims), "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "npm is not installed (Debian, Ubuntu: apt-get install npm). asv's own links stay" in answer.stdout
+    assert "https://" in (tmp_path / "html/index.html").read_text()
+    assert (tmp_path / "html/reasons/index.json").exists()
