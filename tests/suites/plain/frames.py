@@ -1,0 +1,92 @@
+"""Work whose Python calls are known one by one."""
+
+import threading
+
+from harness import Workload
+
+
+def fibonacci(number):
+    return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+
+
+def numbers(upto):
+    for number in range(upto):  # noqa: UP028 - every turn is to be seen
+        yield number
+
+
+def add_up(upto):
+    total = 0
+    for number in numbers(upto):
+        total += number
+    return total
+
+
+def key(word):
+    return len(word)
+
+
+class Made:
+    def __init__(self):
+        self.there = True
+
+    def __repr__(self):
+        return "made"
+
+
+def deep(depth):
+    if depth == 0:
+        raise KeyError("deep")
+    deep(depth - 1)
+
+
+def unwind():
+    try:
+        deep(5)
+    except KeyError:
+        return 5
+
+
+def even(number):
+    return number == 0 or odd(number - 1)
+
+
+def odd(number):
+    return number != 0 and even(number - 1)
+
+
+class Frames(Workload):
+    """Recursion, generators, calls back from machine code, constructors, exceptions."""
+
+    calls = 3
+
+    def work(self):
+        fibonacci(8)
+        add_up(10)
+        sorted(["a", "bbb", "cc"] * 5, key=key)
+        repr(Made())
+        unwind()
+        even(6)
+
+
+class Renewed(Workload):
+    """Makes functions and drops them, so that code comes to lie where other code lay."""
+
+    calls = 20
+
+    def work(self):
+        for name in ("one", "two", "three"):
+            space = {}
+            exec(f"def {name}():\n    return sum(range(50))\n", space)
+            space[name]()
+
+
+class Threaded(Workload):
+    """Calls in two threads."""
+
+    def prepare(self):
+        self.thread = threading.Thread(target=add_up, args=[50])
+
+    def work(self):
+        self.thread.start()
+        fibonacci(6)
+        self.thread.join()

@@ -1,0 +1,170 @@
+"""The view by Python function, taken for real: every call is found, at no instruction's cost. Seconds each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import counter, explanation, frames_out, kept, names, session, workload
+from harness.errors import StartError
+from harness.names import Function
+from harness.selection import find
+from tests.conftest import SUITES
+
+SUITE = "plain/frames.py"
+
+
+def counted(name: str, tmp_path: Path) -> tuple[kept.Kept, kept.Kept]:
+    """A case as Callgrind counted it and, beside it, by Python function."""
+    found = find(SUITES / "plain", f"frames.{name}")
+    place = kept.Place(tmp_path / ".asv", "c0ffee", "environment", found.benchmark(), ())
+    for kind in ("callgrind", "frames"):
+        with session.session(workload.configuration_for(found, counter=kind)) as directory:
+            workload.ask(found, (), directory, place=place)
+    whole = kept.Kept.load(place.folder)
+    assert whole is not None and whole.by_python is not None
+    return whole, whole.by_python
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    # A module's fixture comes before what cleans the surroundings of a test.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HARNESS_COUNTER", raising=False)
+        return counted("Frames", tmp_path_factory.mktemp("frames"))
+
+
+def test_it_counts_what_callgrind_counts(frames):
+    whole, by_python = frames
+    assert by_python.record["total"] == pytest.approx(whole.record["total"], rel=2e-4)
+    profile = by_python.profile()
+    assert sum(spent.own for spent in profile.functions.values()) == profile.total == profile.paths.inclusive
+    for function, spent in profile.functions.items():
+        assert sum(profile.native.get(function, {}).values()) == spent.own <= spent.inclusive <= profile.total
+
+
+def test_both_views_agree_on_every_library(frames):
+    c, python = (view.run() for view in frames)
+    # Callgrind gives the jumps by which one library reaches another to neither.
+    told = [{name: own for name, own in explanation.libraries(run).items() if own > 1000} for run in (c, python)]
+    assert told[0] == pytest.approx(told[1], rel=2e-3)
+
+
+CALLS = {
+    "Frames.work": 1,
+    "fibonacci": 67,
+    "numbers": 12,  # once to be made, ten times for its numbers, once to end
+    "add_up": 1,
+    "key": 15,
+    "Made.__init__": 1,
+    "Made.__repr__": 1,
+    "deep": 6,
+    "unwind": 1,
+    "even": 4,
+    "odd": 3,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_is_found(frames, name):
+    _, by_python = frames
+    profile = by_python.profile()
+    function = Function(name, SUITE)
+    assert profile.functions[function].calls == CALLS[name] * by_python.record["calls"]
+    source = (SUITES / SUITE).read_text().splitlines()
+    assert source[profile.lines[function] - 1].strip().startswith(f"def {name.rpartition('.')[2]}(")
+
+
+def test_recursion_counts_once(frames):
+    profile = frames[1].profile()
+    inclusive = {
+        name: profile.functions[Function(name, SUITE)].inclusive for name in ("Frames.work", "fibonacci", "even", "odd")
+    }
+    own = {name: profile.functions[Function(name, SUITE)].own for name in inclusive}
+    assert inclusive["fibonacci"] == own["fibonacci"]  # it calls nothing of Python but itself
+    assert inclusive["even"] == own["even"] + own["odd"]
+    assert own["odd"] < inclusive["odd"] < inclusive["even"] < inclusive["Frames.work"]
+
+
+def test_paths_are_what_was_called_from_where(frames):
+    work = frames[1].profile().paths.called[Function("Frames.work", SUITE)]
+    sort = Function("list_sort_impl", "libpython")
+    assert {"fibonacci", "add_up", "key", "Made.__init__", "unwind"} <= {function.name for function in work.called}
+    assert work.called[sort].own > 0  # machine code lies under the function that it served
+    unwind = work.called[Function("unwind", SUITE)]
+    depth, below = 0, unwind
+    while Function("deep", SUITE) in below.called:
+        depth, below = depth + 1, below.called[Function("deep", SUITE)]
+    assert depth == 6
+
+
+def test_code_that_lies_where_other_code_lay_is_told_apart(tmp_path):
+    profile = counted("Renewed", tmp_path)[1].profile()
+    calls = {name: profile.functions[Function(name, "<string>")].calls for name in ("one", "two", "three")}
+    assert calls == {"one": 20, "two": 20, "three": 20}
+
+
+def test_threads_have_frames_of_their_own(tmp_path):
+    profile = counted("Threaded", tmp_path)[1].profile()
+    calls = {name: profile.functions[Function(name, SUITE)].calls for name in ("fibonacci", "add_up", "numbers")}
+    assert calls == {"fibonacci": 25, "add_up": 1, "numbers": 52}
+    work = profile.paths.called[Function("Threaded.work", SUITE)]
+    assert Function("add_up", SUITE) not in work.called  # the thread's own, whose outermost function is threading's
+
+
+def test_another_python_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(counter, "FRAMES_KNOWN", (3, 7))
+    with pytest.raises(StartError, match="only those of CPython 3.7: look at the view by C function"):
+        counter.KINDS["frames"].launch(tmp_path)
+
+
+# The text alone
+
+
+TEXT = """code 2 7\t/tmp/harness-0-00/site/torch/_ops.py\touter
+code 1 3\t/opt/python/lib/python3.11/functools.py\tinner
+code 3 1\t/tmp/harness-0-00/site/harness/worker.py\tlive
+node 1 0 3 0
+node 2 1 2 4
+node 3 2 1 8
+node 4 3 2 2
+native 1\t/usr/lib/libpython3.11.so.1.0\t_PyEval_EvalFrameDefault
+native 2\t/usr/lib/libc.so.6\tmalloc
+cost 1 1 5
+cost 2 1 100
+cost 2 2 20
+cost 3 1 30
+cost 4 1 40
+totals: 195
+"""
+
+
+def test_the_text_is_read_as_the_tool_writes_it():
+    profile = frames_out.parse(TEXT)
+    outer, inner = Function("outer", "torch/_ops.py"), Function("inner", "python/functools.py")
+    assert profile.total == 195 and profile.exact
+    told = {name: (spent.own, spent.inclusive, spent.calls) for name, spent in profile.functions.items()}
+    assert told == {outer: (160, 190, 6), inner: (30, 70, 8), frames_out.OUTSIDE: (5, 5, 0)}
+    assert profile.lines[outer] == 7 and profile.native[outer] == {
+        Function("_PyEval_EvalFrameDefault", "libpython"): 140,
+        Function("malloc", "libc"): 20,
+    }
+    assert list(profile.paths.called) == [Function("_PyEval_EvalFrameDefault", "libpython"), outer]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (TEXT.replace("totals: 195\n", ""), "no `totals:` line"),
+        (TEXT.replace("totals: 195", "totals: 196"), "the parts add up to 195 instructions, the total is 196"),
+    ],
+)
+def test_what_is_not_whole_is_refused(text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        frames_out.parse(text)
+
+
+def test_names_are_the_same_in_two_installs():
+    for path in ("/a/lib/python3.11/site-packages/torch/x.py", "/tmp/harness-0-07/site/torch/x.py"):
+        assert names.file(path) == "torch/x.py"
