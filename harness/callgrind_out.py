@@ -67,7 +67,8 @@ def parse(text: str) -> Profile:
     for caller, called in graph.calls.items():
         for callee, (calls, inclusive) in called.items():
             functions[callee.function].calls += calls
-            if not caller.recursive and caller.function != callee.function:
+            # A function's parts, which share its name, may call each other; what is below them is theirs already.
+            if not caller.recursive and (callee.recursive or caller.function != callee.function):
                 functions[caller.function].inclusive += inclusive
     for spent in functions.values():
         # Functions that share a name may call each other, and what is below them then counts twice.

@@ -48,5 +48,51 @@ def test_a_count_that_cannot_be_kept_whole_leaves_nothing(place, counted, tmp_pa
     assert list(place.folder.parent.iterdir()) == []
 
 
+def test_what_is_kept_is_found_with_its_profile_and_the_names_of_its_parameters(place, counted):
+    kept.keep(counted, place, kept.About(("device", "shape"), "v1", "torch"))
+    assert kept.commits(place.root) == ["abc123"]
+    (found,) = kept.find(place.root, "abc123", "dtensor.Detach")
+    assert found.parameters == {"device": "cpu", "shape": "a/b"} and found.case == ("dtensor.Detach", ("cpu", "a/b"))
+    assert found.record["rules"] == "torch" and found.run().per_call == 100
+    assert list(kept.find(place.root, "abc123", "dtensor.Other")) == []
+
+
+def test_a_profile_of_an_older_form_is_read_from_what_callgrind_wrote(place, counted):
+    folder = kept.keep(counted, place)
+    for data in (b"half", gzip.compress(b'{"form": 0}'), None):
+        (folder / "profile.json.gz").unlink()
+        if data is not None:
+            (folder / "profile.json.gz").write_bytes(data)
+        assert kept.Kept.load(folder).profile().total == 1010
+        (folder / "profile.json.gz").touch()
+    (folder / "callgrind.out.gz").write_bytes((folder / "callgrind.out.gz").read_bytes()[:-9])
+    with pytest.raises(ValueError, match="cut short"):
+        kept.Kept.load(folder).profile()
+
+
+def test_the_view_by_python_function_lies_beside_and_goes_with_its_count(place, counted, tmp_path):
+    (tmp_path / "frames").write_text("native 1\t/lib/libc.so.6\tmalloc\ncost 0 1 1010\ntotals: 1010\n")
+    frames = dataclasses.replace(counted, profile=str(tmp_path / "frames"), fingerprint={"counter": "frames"})
+    kept.keep(counted, place)
+    kept.keep(frames, place)
+    (found,) = kept.find(place.root, "abc123")
+    assert found.by_python.profile().exact and found.by_python.record["total"] == 1010
+    kept.keep(counted, place)
+    (found,) = kept.find(place.root, "abc123")
+    assert found.by_python is None
+
+
+def test_what_makes_counts_differ_is_told(place, counted):
+    first = kept.Kept.load(kept.keep(counted, place, kept.About((), "v1")))
+    other = dataclasses.replace(counted, fingerprint={"torch": "2.15.0", "counter": "callgrind"})
+    second = kept.Kept.load(kept.keep(other, place, kept.About((), "v2")))
+    assert second.differs_from(first) == [
+        "the benchmark itself was edited",
+        "counter: none -> callgrind",
+        "torch: 2.13.0 -> 2.15.0",
+    ]
+    assert first.differs_from(first) == []
+
+
 def test_outside_asv_there_is_no_place():
     assert kept.place_of("dtensor.Detach", ("cpu",)) is None

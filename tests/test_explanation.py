@@ -1,0 +1,175 @@
+"""Rows of explanations and comparisons, and what is written of them: as text, as a picture, for the pages. Pure."""
+
+import json
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+from harness import explanation, flame, pages, profiles, tables
+from harness.explanation import Run
+from harness.names import Function
+from harness.profiles import Path, Profile, Spent
+from harness.seams import Seams
+
+A, B, C = (Function(name, "libpython") for name in "abc")
+WORK, HELP = Function("work", "benchmarks/x.py"), Function("help", "torch/_ops.py")
+
+
+def profile(**own):
+    functions = {Function(name, "libpython"): Spent(count, count, 10) for name, count in own.items()}
+    paths = Path(0, {name: Path(spent.own) for name, spent in functions.items()})
+    return Profile(sum(own.values()), functions, paths, exact=False)
+
+
+BASE, HEAD = Run(profile(a=1000, b=500, c=70), 70, 10), Run(profile(a=1010, b=400, d=5), 70, 10)
+PYTHON = Run(
+    Profile(
+        1000,
+        {WORK: Spent(600, 1000, 10), HELP: Spent(400, 400, 20), Function("before", "x.py"): Spent(0, 1000, 0)},
+        Path(0, {WORK: Path(100, {A: Path(500), HELP: Path(400)})}),
+        exact=True,
+        lines={WORK: 7, HELP: 9},
+        native={WORK: {A: 500, B: 100}, HELP: {A: 400}},
+    ),
+    100,
+    10,
+)
+
+
+def test_the_rows_of_an_explanation_add_up_to_the_number():
+    for run in (BASE, HEAD, PYTHON):
+        overhead = run.overhead / run.calls
+        assert sum(row.own for row in explanation.functions(run)) - overhead == pytest.approx(run.per_call)
+        for figures in (explanation.libraries(run), explanation.parts(run, Seams())):
+            assert sum(figures.values()) / run.calls - overhead == pytest.approx(run.per_call)
+
+
+def test_functions_come_by_their_own_or_by_their_inclusive_instructions():
+    assert [row.function for row in explanation.functions(PYTHON)] == [WORK, HELP]  # what was there before is no row
+    first = explanation.functions(PYTHON, inclusive=True)[0]
+    assert (first.function, first.line, first.own, first.inclusive, first.calls) == (WORK, 7, 60, 100, 1)
+    assert first.native == ((A, 50), (B, 10))
+
+
+def test_machine_code_under_python_counts_where_it_lies():
+    assert explanation.libraries(PYTHON) == {"libpython": 1000}
+    assert explanation.parts(PYTHON, Seams()) == {"the workload": 600, "torch": 400}
+
+
+def test_a_comparison_names_what_moved_largest_first_and_adds_up():
+    found = explanation.compare(BASE, HEAD)
+    assert [(row.function.name, row.base, row.head) for row in found.rows] == [
+        ("b", 50, 40),
+        ("c", 7, 0),
+        ("a", 100, 101),
+        ("d", 0, 0.5),
+    ]
+    assert sum(row.change for row in found.rows) - found.overhead == pytest.approx(found.change) == pytest.approx(-15.5)
+    assert found.rest(2) == (2, pytest.approx(1.5))
+
+
+def test_equal_runs_give_an_empty_table():
+    found = explanation.compare(BASE, BASE)
+    assert found.rows == () and found.change == 0
+    assert list(tables.compared(found, rows=20)) == []
+
+
+def test_a_changed_overhead_is_a_row_of_its_own():
+    found = explanation.compare(BASE, Run(BASE.profile, 90, 10))
+    assert found.change == -2 and found.overhead == 2
+    lines = list(tables.compared(found, rows=20))
+    assert any("-2.00" in line and "an empty body" in line for line in lines) and "in all" in lines[-1]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 20])
+def test_the_first_column_of_a_table_adds_up(rows):
+    for lines in (
+        tables.compared(explanation.compare(BASE, HEAD), rows=rows),
+        tables.explained(BASE, Seams(), rows=rows, inclusive=False),
+    ):
+        figures = []
+        for line in lines:
+            found = re.match(r" *([-+]?[\\d,]+\\.\\d\\d) ", line)
+            if found is None:
+                figures = []  # a new table
+                continue
+            figures.append(float(found[1].replace(",", "")))
+            if line.endswith("in all"):
+                assert sum(figures[:-1]) == pytest.approx(figures[-1], abs=0.02), line
+                figures = []
+        assert figures == []
+
+
+def test_python_functions_are_shown_with_their_line_and_the_machine_code_under_them():
+    text = "\n".join(tables.explained(PYTHON, Seams(), rows=20, inclusive=False))
+    assert "work  benchmarks/x.py:7" in text and "in a  libpython" in text
+
+
+def test_a_profile_comes_back_from_its_file_as_it_was():
+    for run in (BASE, PYTHON):
+        assert profiles.decode(run.profile.encode()) == run.profile
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[1]", b"", b'{"form": 0}', b'{"form": 1, "names": []}'])
+def test_what_is_no_profile_is_refused(data):
+    with pytest.raises(ValueError):
+        profiles.decode(data)
+
+
+def boxes(text):
+    """By name: the width of a flame graph's box, and its colour."""
+    name = "{http://www.w3.org/2000/svg}"
+    found = {}
+    for group in xml.etree.ElementTree.fromstring(text).iter(f"{name}g"):
+        rect = group.find(f"{name}rect")
+        found[group.find(f"{name}title").text.splitlines()[0]] = float(rect.get("width")), rect.get("fill")
+    return found
+
+
+def picture(title="work <1> & more"):
+    return flame.Picture(title, "a subtitle", lambda instructions: instructions / 10)
+
+
+def test_a_flame_graph_is_as_wide_as_its_instructions_and_says_what_they_are():
+    text = flame.draw(PYTHON.profile.paths, picture(), lambda name: name.place)
+    found = boxes(text)
+    assert found["work"][0] == pytest.approx(2.5 * found["help"][0]) == pytest.approx(2 * found["a"][0])
+    assert found["work"][1] != found["help"][1]
+    assert "40.00 instructions a call, 40.00%" in text and "work &lt;1&gt; &amp; more" in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_difference_is_warm_where_a_path_grew_and_cold_where_it_shrank():
+    before = Path(0, {WORK: Path(100, {A: Path(600), HELP: Path(200)})})
+    found = boxes(flame.draw(PYTHON.profile.paths, picture(), lambda name: name.place, before))
+    assert found["help"][1].startswith("hsl(8,") and found["a"][1].startswith("hsl(215,")
+    same = boxes(flame.draw(PYTHON.profile.paths, picture(), lambda name: name.place, PYTHON.profile.paths))
+    assert {colour for _, colour in same.values()} == {"hsl(0, 0%, 86%)"}
+
+
+def test_a_page_has_everything_that_the_number_is_made_of():
+    bundle = pages.Bundle(Seams())
+    bundle.add({"parameters": {"device": "cpu"}}, {"c": (HEAD, BASE), "python": (PYTHON, None)})
+    told = json.loads(json.dumps(bundle.told()))
+    views = told["cases"][0]["views"]
+    for view in views.values():
+        assert sum(row[1] for row in view["functions"]) + view["functions left"][1] == view["total"]
+        assert sum(own for _, own in view["parts"]) == sum(own for _, own in view["libraries"]) == view["total"]
+        assert all(row[0] < len(told["names"]) for row in view["functions"])
+    moved = views["c"]["moved"]
+    assert sum(head - base for _, base, head, _ in moved["rows"]) + moved["left"][1] - moved[
+        "overhead"
+    ] == pytest.approx(moved["head"] - moved["base"])
+    assert "moved" not in views["python"]
+    own, ((name, *work),) = views["python"]["paths"]
+    assert told["names"][name][0] == "work" and own == 0 and work[0] == 100
+
+
+def test_what_is_small_is_folded_into_what_called_it():
+    small = Run(
+        Profile(1000, {A: Spent(999, 999, 1), B: Spent(1, 1, 1)}, Path(0, {A: Path(999, {B: Path(1)})}), True), 0, 1
+    )
+    bundle = pages.Bundle(Seams())
+    bundle.add({}, {"c": (small, None)})
+    assert bundle.told()["cases"][0]["views"]["c"]["paths"] == [0, [[0, 1000, []]]]

@@ -1,0 +1,68 @@
+import pytest
+
+from harness import rules
+from harness.names import Function
+from harness.seams import Seams
+from harness.torch_seams import SEAMS
+
+
+def test_rules_know_the_parts_of_what_they_count():
+    assert rules.load("torch").seams is SEAMS
+    assert rules.load("plain").seams == Seams()
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "part"),
+    [
+        ("_PyEval_EvalFrameDefault", "libpython", "interpreter"),
+        ("_PyObject_Malloc", "libpython", "allocation"),
+        ("_int_free", "libc", "allocation"),
+        ("operator new(unsigned long)", "libstdc++", "allocation"),
+        ("memcpy", "libc", "C library"),
+        ("__tls_get_addr", "ld-linux-x86", "dynamic linking"),
+        ("kernel", "generated code", "generated code"),
+        ("call_counted", "_client_requests", "the harness"),
+        ("dump", "libxyz", "other of libxyz"),
+        ("c10::Dispatcher::call", "libtorch_cpu", "dispatcher"),
+        ("at::_ops::detach::redispatch(c10::DispatchKeySet, at::Tensor const&)", "libtorch_cpu", "dispatcher"),
+        (
+            "torch::autograd::VariableType::(anonymous namespace)::detach(c10::DispatchKeySet)",
+            "libtorch_cpu",
+            "autograd",
+        ),
+        ("torch::autograd::THPVariable_detach(_object*, _object*)", "libtorch_python", "bindings to Python"),
+        ("torch::dynamo::(anonymous namespace)::GuardManager::check_nopybind(_object*)", "libtorch_python", "guards"),
+        ("dynamo_eval_frame_default", "libtorch_python", "Dynamo's frame evaluator"),
+        ("dispatchDTensorOp(c10::OperatorHandle const&)", "libtorch_python", "DTensor"),
+        ("at::native::add_kernel(at::TensorIteratorBase&)", "libtorch_cpu", "kernels"),
+        ("c10::TensorImpl::storage() const", "libc10", "tensors"),
+        ("(no name)", "(no file)", "machine code without a name"),
+    ],
+)
+def test_machine_code(name, place, part):
+    assert SEAMS.of(Function(name, place), False) == part
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        ("torch/_dynamo/symbolic_convert.py", "tracing (Dynamo)"),
+        ("torch/_dynamo/guards.py", "guards"),
+        ("torch/_functorch/aot_autograd.py", "AOTAutograd"),
+        ("torch/_inductor/graph.py", "Inductor"),
+        ("torch/fx/graph.py", "FX graphs"),
+        ("torch/fx/experimental/symbolic_shapes.py", "symbolic shapes"),
+        ("torch/_subclasses/fake_tensor.py", "fake tensors"),
+        ("torch/distributed/tensor/_api.py", "DTensor"),
+        ("torch/utils/_pytree.py", "pytrees"),
+        ("torch/storage.py", "the rest of torch"),
+        ("torchgen/model.py", "the rest of torch"),
+        ("networkx/algorithms/flow.py", "networkx"),
+        ("python/functools.py", "Python's library"),
+        ("benchmarks/dtensor.py", "the workload"),
+        ("harness/torch_rules.py", "the harness"),
+        ("<eval_with_key>", "generated code"),
+    ],
+)
+def test_python(place, part):
+    assert SEAMS.of(Function("f", place), True) == part
