@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,14 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert wait_until(lambda: not left_running()), f"left running: {left_running()}"
     left = [path.name for path in temporary.iterdir() if path.name.startswith("harness-")]
     assert not left, f"left in the temporary folder: {left}"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project's commits, counted and published; see projects.published."""
+    from tests import projects  # which needs this file
+
+    return projects.published(tmp_path_factory.mktemp("published") / "repository")
 
 
 @pytest.fixture

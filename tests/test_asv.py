@@ -10,36 +10,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, our_processes, wait_until
+from tests.conftest import our_processes, wait_until
+from tests.projects import ASV, BENCHMARKS, Repository, configuration
 
-ASV = str(Path(sys.executable).with_name("asv"))
-PROJECT = "def work():\n    total = 0\n    for number in range({turns}):\n        total += number\n    return total\n"
-BENCHMARKS = '''
-from harness import Workload
-
-class Work(Workload):
-    """What the project does."""
-
-    params = [["cpu", "gpu"]]
-    param_names = ["device"]
-    calls = 10
-
-    def setup(self, device):
-        import project
-
-        if device == "gpu":
-            raise NotImplementedError("no gpu here")
-        self.project = project
-
-    def work(self):
-        return self.project.work()
-'''
 FAILING = """
 import time
 from harness import Workload
@@ -54,96 +31,8 @@ class Hangs(Workload):
 """
 
 
-class Repository:
-    """A project with its suite, and asv in it."""
-
-    said = ""
-
-    def __init__(self, folder: Path, project: str | None = None, benchmarks: str = BENCHMARKS) -> None:
-        """The commits that every test of this file knows; none for a `project` of another kind."""
-        self.folder = folder
-        (folder / "benchmarks").mkdir(parents=True)
-        self.write("benchmarks/__init__.py", "")
-        self.write("benchmarks/work.py", benchmarks)
-        configuration = _configuration("asv.conf.json")
-        copy = "import shutil, sysconfig; shutil.copy('{build_dir}/project.py', sysconfig.get_path('purelib'))"
-        configuration["install_command"] = [f'python -c "{copy}"', configuration["install_command"][1]]
-        configuration["install_command"][1] = configuration["install_command"][1].replace("{conf_dir}", str(ROOT))
-        self.write("asv.conf.json", json.dumps(configuration))
-        configuration["matrix"] = _configuration("asv.readable.conf.json")["matrix"]
-        self.write("asv.readable.conf.json", json.dumps(configuration))
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.commits = (
-            {}
-            if project is not None
-            else {
-                "first": self.commit(PROJECT.format(turns=1000), "first"),
-                "equal": self.commit(None, "equal"),
-                "slower": self.commit(PROJECT.format(turns=1010), "slower"),
-                "renamed": self.commit(PROJECT.format(turns=1010).replace("number", "another"), "renamed"),
-            }
-        )
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(text)
-
-    def git(self, *arguments: str) -> str:
-        names = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        return subprocess.run(
-            ["git", *names, *arguments], cwd=self.folder, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def commit(self, project: str | None, message: str) -> str:
-        if project is not None:
-            self.write("project.py", project)
-        self.write("README", message)
-        self.git("add", "project.py", "README")
-        self.git("commit", "--quiet", "--message", message)
-        return self.git("rev-parse", "HEAD")
-
-    def asv(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ASV, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, env=self.environment()
-        )
-
-    def harness(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env=self.environment(),
-        )
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.folder)}
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [ASV, *arguments],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.environment(),
-            start_new_session=True,
-            # Whoever runs the tests in the background has SIGINT ignored, and asv would inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-
-    def result(self, commit: str, benchmark: str, counter: str = "callgrind") -> list[float | None]:
-        (path,) = self.folder.glob(f".asv/results/*/{commit[:8]}-*{counter}*.json")
-        return json.loads(path.read_text())["results"][f"{benchmark}.track_instructions"][0]
-
-
-def _configuration(name: str) -> dict:
-    lines = (ROOT / name).read_text().splitlines()
-    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
-
-
 def test_the_two_configurations_differ_in_the_counter_only():
-    default, readable = _configuration("asv.conf.json"), _configuration("asv.readable.conf.json")
+    default, readable = configuration("asv.conf.json"), configuration("asv.readable.conf.json")
     assert default.pop("matrix") == {"env_nobuild": {"HARNESS_COUNTER": ["callgrind"]}}
     assert readable.pop("matrix") == {"env_nobuild": {"HARNESS_COUNTER": ["readable"]}}
     assert default == readable

@@ -18,71 +18,13 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.conftest import ROOT
-from tests.test_asv import Repository
 
 pytestmark = pytest.mark.asv
-PROJECT = """
-def add_up(turns):
-    total = 0
-    for number in range(turns):
-        total += number
-    return total
-
-
-def sort(words):
-    return sorted(words, key=len)
-
-
-def work(turns):
-    return add_up(turns), sort(["a", "bbb", "cc"] * 20)
-"""
-BENCHMARKS = '''
-from harness import Workload
-
-class Work(Workload):
-    """What the project does."""
-
-    params = [[100, 200], ["once", "twice"]]
-    param_names = ["turns", "times"]
-    calls = 10
-
-    def setup(self, turns, times):
-        import project
-
-        self.project, self.turns, self.times = project, turns, {"once": 1, "twice": 2}[times]
-
-    def work(self):
-        for _ in range(self.times):
-            self.project.work(self.turns)
-'''
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """A project of three commits, the second costlier than the first, the third as the second; counted, one case by
-    Python function too, and published."""
-    made = Repository(tmp_path_factory.mktemp("site") / "repository", PROJECT, BENCHMARKS)
-    made.commits = {
-        "first": made.commit(PROJECT, "first"),
-        "costlier": made.commit(PROJECT.replace("total += number", "total += number + 1"), "add_up is costlier"),
-        "equal": made.commit(None, "the same again"),
-    }
-    assert made.asv("machine", "--yes").returncode == 0
-    for commit in made.commits.values():
-        answer = made.asv("run", "--show-stderr", f"{commit}^!")
-        assert answer.returncode == 0, answer.stdout + answer.stderr
-    for commit in ("first", "costlier"):
-        answer = made.harness("explain", "work.Work", made.commits[commit], "--python", "--param", "turns=100")
-        assert answer.returncode == 0, answer.stderr
-    answer = made.asv("publish")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    made.said = answer.stdout + answer.stderr
-    return made
 
 
 @pytest.fixture(scope="module")
