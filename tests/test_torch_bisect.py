@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.histories import torch_history
-from tests.test_asv import ASV, _configuration
+from tests.projects import ASV
 
 pytestmark = pytest.mark.torch
 
