@@ -85,12 +85,12 @@ class Project:
         (folder / "benchmarks").mkdir()
         (folder / "benchmarks/__init__.py").write_text("")
         (folder / "benchmarks/work.py").write_text(BENCHMARKS)
-        configuration = _configuration("asv.pytorch.conf.json")
-        configuration["repo"] = "torch"
-        commands = configuration["install_command"]
+        settings = configuration("asv.pytorch.conf.json")
+        settings["repo"] = "torch"
+        commands = settings["install_command"]
         commands[0] = f"in-dir={{env_dir}} python -m pip install --no-index --no-deps {wheel}"
         commands[1] = commands[1].replace("{conf_dir}", str(ROOT))
-        (folder / "asv.pytorch.conf.json").write_text(json.dumps(configuration))
+        (folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
         (folder / ".gitconfig").write_text("[submodule]\n\trecurse = true\n\tactive = .\n")
 
     def _unrelated(self, subject: str) -> None:
@@ -373,7 +373,7 @@ def test_an_ended_bisection_leaves_nothing_running(project):
 
 
 def test_the_pytorch_configuration_differs_from_the_default_only_where_it_must():
-    default, pytorch = _configuration("asv.conf.json"), _configuration("asv.pytorch.conf.json")
+    default, pytorch = configuration("asv.conf.json"), configuration("asv.pytorch.conf.json")
     for name in ("environment_type", "install_timeout", "launch_method", "regressions_thresholds", "build_command"):
         assert pytorch[name] == default[name]
     assert pytorch["dvcs"] == "git-without-submodules" and pytorch["plugins"] == [".harness.asv_git"]

@@ -42,11 +42,11 @@ class Project:
         for name in ("__init__", "dtensor", "dynamo_inline"):
             shutil.copyfile(ROOT / f"benchmarks/{name}.py", folder / f"benchmarks/{name}.py")
         (folder / "benchmarks/tracing.py").write_text(TRACING)
-        configuration = _configuration("asv.pytorch.conf.json")
-        configuration["repo"] = "pytorch"
+        settings = configuration("asv.pytorch.conf.json")
+        settings["repo"] = "pytorch"
         for name in ("install_command", "uninstall_command"):
-            configuration[name] = [command.replace("{conf_dir}", str(ROOT)) for command in configuration[name]]
-        (folder / "asv.pytorch.conf.json").write_text(json.dumps(configuration))
+            settings[name] = [command.replace("{conf_dir}", str(ROOT)) for command in settings[name]]
+        (folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         surroundings = {**os.environ, "HOME": str(self.folder)}
