@@ -21,7 +21,7 @@ _TAIL_BYTES = 4096
 _WRAPPED = 1 << 62
 _RECURSIVE = re.compile(r"'\d+$")
 #: Paths that hold less of the total than this are not told apart; nor what is below a recursion's last round.
-_LEAST = 0.001
+_LEAST = 0.002
 _ROUNDS = 2
 
 

@@ -76,7 +76,7 @@ class Bundle:
             "libraries": list(explanation.libraries(run).items()),
             "functions": functions,
             "functions left": [len(spent) - len(functions), left],
-            "paths": self._branch(profile.paths, run, max(1, int(profile.total * _LEAST))),
+            "paths": self._branch(profile.paths, run, max(1, int(profile.total * _LEAST)))[1],
         }
         return told if before is None else {**told, "moved": self._moved(before, run)}
 
@@ -93,17 +93,19 @@ class Bundle:
             "left": list(found.rest(_MOVED)),
         }
 
-    def _branch(self, path: Path, run: Run, least: int) -> list[Any]:
-        own = path.own
+    def _branch(self, path: Path, run: Run, least: int) -> tuple[int, list[Any]]:
+        """What is spent in a path altogether, and the path as it is told."""
+        own = inclusive = path.own
         below = []
         for name, called in path.called.items():
-            inclusive = called.inclusive
-            if inclusive < least:
-                own += inclusive
+            spent, told = self._branch(called, run, least)
+            inclusive += spent
+            if spent < least:
+                own += spent
             else:
                 python = run.python and name in run.profile.functions
-                below.append([self._number(name, python), *self._branch(called, run, least)])
-        return [own, below]
+                below.append([self._number(name, python), *told])
+        return inclusive, [own, below]
 
     def _number(self, name: Function, python: bool) -> int:
         part = self._seams.of(name, python)

@@ -49,15 +49,34 @@ class Seams:
 
     def of(self, function: Function, python: bool) -> str:
         """The part that a function belongs to; one that no pattern fits is named by where it lies."""
-        # What a function is given does not make it part of that.
-        name = function.name.replace("(anonymous namespace)", "")
-        text = f"{function.place}: {name if python else name.partition('(')[0]}"
-        for part, pattern in _compiled(self.python if python else self.native):
-            if pattern.search(text):
-                return part
-        return function.place.partition("/")[0] if python else f"other of {function.place}"
+        known = _known(self.python if python else self.native)
+        part = known.parts.get(function)
+        if part is None:
+            part = known.parts[function] = _python(known, function) if python else _native(known, function)
+        return part
+
+
+@dataclasses.dataclass
+class _Known:
+    """Patterns, and the functions that were asked for already: there are few, and they are asked for often."""
+
+    patterns: list[tuple[str, re.Pattern[str]]]
+    parts: dict[Function, str]
+
+    def first(self, text: str) -> str | None:
+        return next((part for part, pattern in self.patterns if pattern.search(text)), None)
 
 
 @functools.cache
-def _compiled(patterns: tuple[Pattern, ...]) -> list[tuple[str, re.Pattern[str]]]:
-    return [(part, re.compile(pattern)) for part, pattern in patterns]
+def _known(patterns: tuple[Pattern, ...]) -> _Known:
+    return _Known([(part, re.compile(pattern)) for part, pattern in patterns], {})
+
+
+def _native(known: _Known, function: Function) -> str:
+    # What a function is given does not make it part of that.
+    name = function.name.replace("(anonymous namespace)", "").partition("(")[0]
+    return known.first(f"{function.place}: {name}") or f"other of {function.place}"
+
+
+def _python(known: _Known, function: Function) -> str:
+    return known.first(f"{function.place}: {function.name}") or function.place.partition("/")[0]

@@ -1,5 +1,5 @@
-"""How long `asv publish` takes with the reasons of many commits, and how large the pages are; and how long `explain` and
-`diff` take on the largest case. Prints a table.
+"""How long `asv publish` takes with the reasons of many commits, and how large the pages are; and how long `explain`
+and `diff` take on the largest case. Prints a table.
 
 Usage: python scripts/publish_many.py [--commits 100]
 
@@ -46,9 +46,8 @@ def main() -> None:
         print(f"{len(found)} cases of {len({each.case[0] for each in found})} benchmarks, {len(commits)} commits")
         seconds = timed(folder, Path(sys.executable).with_name("asv"), "publish")
         html = folder / ".asv/html"
-        print(
-            f"{'asv publish':<34} {seconds:>8.1f} s   {size(html) / 1e6:.1f} MB, {size(html / 'reasons') / 1e6:.1f} MB of it reasons"
-        )
+        sizes = f"{size(html) / 1e6:.1f} MB, {size(html / 'reasons') / 1e6:.1f} MB of it reasons"
+        print(f"{'asv publish':<34} {seconds:>8.1f} s   {sizes}")
         largest = max(found, key=lambda each: (each.folder / "profile.json.gz").stat().st_size)
         chosen = [word for pair in largest.parameters.items() for word in ("--param", "=".join(pair))]
         case = f"{largest.case[0]} {' '.join(largest.case[1])}"

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT, our_processes, wait_until
 from tests.histories import SMALL_WORKER, small_history, small_wheel
-from tests.projects import ASV
+from tests.projects import ASV, configuration
 
 BENCHMARKS = '''
 from harness import Workload

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.histories import torch_history
-from tests.projects import ASV
+from tests.projects import ASV, configuration
 
 pytestmark = pytest.mark.torch
 
