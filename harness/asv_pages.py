@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import gc
 import gzip
 import json
 import multiprocessing
@@ -100,7 +101,8 @@ def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str
     # Processes, not threads: reading profiles is Python's own work. The largest first.
     ordered = sorted(found.items(), key=lambda item: -sum(os.path.getsize(each.folder) for each in item[1]))
     context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    # What they read is trees without cycles, which nobody need search for garbage.
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context, gc.disable) as pool:
         jobs = {pool.submit(_write_series, several, target): series for series, several in ordered}
         for job in concurrent.futures.as_completed(jobs):
             environment, benchmark = jobs[job]
