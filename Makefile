@@ -9,13 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ASV := $(BIN)/asv
 
-.PHONY: bench test setup tools check
+.PHONY: bench test setup tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
 	@BIN=$(BIN) COUNTER=$(COUNTER) sh scripts/bench.sh '$(COMMITS)' $(if $(BENCH),--bench '$(BENCH)')
 
-test: setup $(VENV)/torch.stamp
+test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -27,12 +27,16 @@ setup: tools $(VENV)/tools.stamp
 tools:
 	@sh scripts/install_tools.sh $(PYTHON)
 
+# The pages are looked at in a real browser, with asv's scripts from npm.
+test-tools: tools
+	@sh scripts/install_tools.sh $(PYTHON) chromium npm
+
 $(VENV)/tools.stamp: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/torch.stamp: requirements.txt $(VENV)/tools.stamp
-	$(BIN)/pip install --quiet --requirement requirements.txt
+$(VENV)/test.stamp: requirements.txt requirements-test.txt $(VENV)/tools.stamp
+	$(BIN)/pip install --quiet --requirement requirements.txt --requirement requirements-test.txt
 	@touch $@

@@ -99,7 +99,7 @@ def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str
     """Write every bundle; returns by commit and environment the benchmarks that there are."""
     summaries: dict[tuple[str, str], dict[str, Any]] = collections.defaultdict(dict)
     # Processes, not threads: reading profiles is Python's own work. The largest first.
-    ordered = sorted(found.items(), key=lambda item: -sum(os.path.getsize(each.folder) for each in item[1]))
+    ordered = sorted(found.items(), key=lambda item: -sum(each.size for each in item[1]))
     context = multiprocessing.get_context("fork")
     # What they read is trees without cycles, which nobody need search for garbage.
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context, gc.disable) as pool:
@@ -157,4 +157,4 @@ def _runs(each: Kept) -> dict[str, Run]:
 def _pack(path: Path, told: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = json.dumps(told, separators=(",", ":")).encode()
-    path.write_bytes(gzip.compress(data, 9, mtime=0))
+    path.write_bytes(gzip.compress(data, 6, mtime=0))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 from harness.names import Function
 from harness.profiles import Profile
@@ -66,26 +67,32 @@ def functions(run: Run, *, inclusive: bool = False) -> list[Row]:
 def libraries(run: Run) -> dict[str, int]:
     """Instructions of the run by library, largest first. The machine code under Python functions counts where it
     lies."""
-    if not run.python:
-        return _added_up((name.place, spent.own) for name, spent in run.profile.functions.items())
-    return _added_up((name.place, own) for below in run.profile.native.values() for name, own in below.items())
+    totals: dict[str, int] = collections.defaultdict(int)
+    if run.python:
+        for below in run.profile.native.values():
+            for name, own in below.items():
+                totals[name.place] += own
+    else:
+        for name, spent in run.profile.functions.items():
+            totals[name.place] += spent.own
+    return _largest_first(totals)
 
 
 def parts(run: Run, seams: Seams) -> dict[str, int]:
     """Instructions of the run by the program's parts, largest first. Under Python functions machine code belongs to the
     part that they belong to."""
-    return _added_up((seams.of(name, run.python), spent.own) for name, spent in run.profile.functions.items())
-
-
-def _added_up(figures: Iterable[tuple[str, int]]) -> dict[str, int]:
     totals: dict[str, int] = collections.defaultdict(int)
-    for name, own in figures:
-        totals[name] += own
+    python = run.python
+    for name, spent in run.profile.functions.items():
+        totals[seams.of(name, python)] += spent.own
+    return _largest_first(totals)
+
+
+def _largest_first(totals: dict[str, int]) -> dict[str, int]:
     return {name: own for name, own in sorted(totals.items(), key=lambda item: (-item[1], item[0])) if own}
 
 
-@dataclasses.dataclass(frozen=True)
-class Moved:
+class Moved(NamedTuple):
     """What a function itself executed before and after, in instructions per call. 0.0: it was not there."""
 
     function: Function
@@ -119,14 +126,13 @@ class Comparison:
 
 def compare(base: Run, head: Run) -> Comparison:
     rows = []
-    for function in base.profile.functions.keys() | head.profile.functions.keys():
-        spent = [run.profile.functions.get(function) for run in (base, head)]
-        before, after = (
-            0.0 if found is None else found.own / run.calls for found, run in zip(spent, (base, head), strict=True)
-        )
-        if before != after:
+    before, after = base.profile.functions, head.profile.functions
+    for function in before.keys() | after.keys():
+        spent = before.get(function), after.get(function)
+        was, is_now = (0 if found is None else found.own for found in spent)
+        if was * head.calls != is_now * base.calls:
             line = head.profile.lines.get(function, base.profile.lines.get(function))
-            rows.append(Moved(function, line, before, after))
+            rows.append(Moved(function, line, was / base.calls, is_now / head.calls))
     rows.sort(key=lambda row: (-abs(row.change), row.function))
     overhead = head.overhead / head.calls - base.overhead / base.calls
     return Comparison(base.per_call, head.per_call, tuple(rows), overhead)

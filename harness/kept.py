@@ -156,6 +156,11 @@ class Kept:
     def has_profile(self) -> bool:
         return any((self.folder / name).exists() for name in (_PROFILE, _RAW))
 
+    @property
+    def size(self) -> int:
+        """Bytes of its profiles, about as much work as reading them is."""
+        return sum(path.stat().st_size for path in self.folder.rglob(_PROFILE))
+
     def differs_from(self, base: Kept) -> list[str]:
         """What makes the two less than comparable: the benchmark itself, or parts of their fingerprints."""
         before, after = base.fingerprint, self.fingerprint

@@ -38,7 +38,8 @@ class Bundle:
 
     def __init__(self, seams: Seams) -> None:
         self._seams = seams
-        self._numbers: dict[tuple[Function, str], int] = {}
+        self._numbers: dict[tuple[Function, bool], int] = {}
+        self._names: list[list[Any]] = []
         self._parts: dict[str, int] = {}
         self._cases: list[dict[str, Any]] = []
 
@@ -47,8 +48,7 @@ class Bundle:
         self._cases.append({**case, "views": {name: self._view(*runs) for name, runs in views.items()}})
 
     def told(self) -> dict[str, Any]:
-        names = [[name[:_NAME], place, self._part(part)] for (name, place), part in self._numbers]
-        return {"names": names, "parts": list(self._parts), "cases": self._cases}
+        return {"names": self._names, "parts": list(self._parts), "cases": self._cases}
 
     def _view(self, run: Run, before: Run | None) -> dict[str, Any]:
         profile = run.profile
@@ -108,9 +108,12 @@ class Bundle:
         return inclusive, [own, below]
 
     def _number(self, name: Function, python: bool) -> int:
-        part = self._seams.of(name, python)
-        self._part(part)
-        return self._numbers.setdefault((name, part), len(self._numbers))
+        key = name, python
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._names)
+            self._names.append([name.name[:_NAME], name.place, self._part(self._seams.of(name, python))])
+        return number
 
     def _part(self, part: str) -> int:
         return self._parts.setdefault(part, len(self._parts))

@@ -10,7 +10,7 @@ from typing import Any
 from harness.names import Function
 
 #: Changes with what is told of a profile, and with how names are made.
-FORM = 1
+FORM = 2
 
 
 @dataclasses.dataclass(slots=True)
@@ -76,9 +76,10 @@ class Profile:
             "form": FORM,
             "total": self.total,
             "exact": self.exact,
-            "functions": [
-                [number(name), each.own, each.inclusive, each.calls] for name, each in self.functions.items()
-            ],
+            "functions": [number(name) for name in self.functions],
+            "own": [spent.own for spent in self.functions.values()],
+            "inclusive": [spent.inclusive for spent in self.functions.values()],
+            "calls": [spent.calls for spent in self.functions.values()],
             "lines": [[number(name), line] for name, line in self.lines.items()],
             "native": [
                 [number(name), [[number(below), own] for below, own in found.items()]]
@@ -86,7 +87,8 @@ class Profile:
             ],
             "paths": branch(self.paths),
         }
-        return json.dumps({**told, "names": list(numbers)}, separators=(",", ":")).encode() + b"\n"
+        named = {"names": [name.name for name in numbers], "places": [name.place for name in numbers]}
+        return json.dumps({**told, **named}, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(data: bytes) -> Profile:
@@ -95,14 +97,16 @@ def decode(data: bytes) -> Profile:
         told = json.loads(data)
         if told["form"] != FORM:
             raise ValueError(f"a profile of form {told['form']}, this is {FORM}")
-        names = [Function(*name) for name in told["names"]]
+        names = list(map(Function, told["names"], told["places"]))
+        # Figures of a kind lie side by side: they are read in half the time.
+        spent = map(Spent, told["own"], told["inclusive"], told["calls"])
 
         def branch(own: int, called: list[Any]) -> Path:
             return Path(own, {names[below[0]]: branch(*below[1:]) for below in called})
 
         return Profile(
             told["total"],
-            {names[number]: Spent(*spent) for number, *spent in told["functions"]},
+            dict(zip(map(names.__getitem__, told["functions"]), spent, strict=True)),
             branch(*told["paths"]),
             told["exact"],
             {names[number]: line for number, line in told["lines"]},

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Installs what pip cannot bring, where it is missing: valgrind with its headers, a C++ compiler, Python's headers.
-# Usage: install_tools.sh PYTHON
+# Installs what pip cannot bring, where it is missing: valgrind with its headers, a C++ compiler, Python's headers; and
+# whatever commands are named, from packages of the same names.
+# Usage: install_tools.sh PYTHON [COMMAND...]
 set -eu
 python=$1
+shift
 command -v "$python" >/dev/null || { echo "no $python on PATH: install it, or name another with 'make PYTHON=...'" >&2; exit 1; }
 
 missing=
@@ -10,6 +12,9 @@ command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ] || mi
 command -v g++ >/dev/null || missing="$missing g++"
 headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [ -e "$headers/Python.h" ] || missing="$missing $("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+for command; do
+    command -v "$command" >/dev/null || missing="$missing $command"
+done
 [ -n "$missing" ] || exit 0
 
 echo "installing:$missing"

@@ -111,7 +111,7 @@ def test_a_profile_comes_back_from_its_file_as_it_was():
         assert profiles.decode(run.profile.encode()) == run.profile
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[1]", b"", b'{"form": 0}', b'{"form": 1, "names": []}'])
+@pytest.mark.parametrize("data", [b"{}", b"[1]", b"", b'{"form": 0}', b'{"form": 2, "names": []}'])
 def test_what_is_no_profile_is_refused(data):
     with pytest.raises(ValueError):
         profiles.decode(data)
