@@ -148,6 +148,11 @@ class Kept:
         return self.record["fingerprint"] or {}
 
     @property
+    def _conditions(self) -> dict[str, str]:
+        """The fingerprint, less the commit itself."""
+        return {name: value for name, value in self.fingerprint.items() if value != self.record["commit"]}
+
+    @property
     def by_python(self) -> Kept | None:
         """The same case counted by Python function, if that is kept."""
         return self.load(self.folder / _PYTHON)
@@ -163,7 +168,7 @@ class Kept:
 
     def differs_from(self, base: Kept) -> list[str]:
         """What makes the two less than comparable: the benchmark itself, or parts of their fingerprints."""
-        before, after = base.fingerprint, self.fingerprint
+        before, after = base._conditions, self._conditions
         names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         lines = [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names]
         edited = base.record.get("version") != self.record.get("version")

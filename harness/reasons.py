@@ -195,7 +195,7 @@ class _Library:
             )
             return
         benchmark = benchmark or str(self._options.benchmark)
-        print(f"counting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
+        print(f"\ncounting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
         command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--suite", str(shelf.suite)]
         for assignment in assignments:
             command += ["--param", assignment]

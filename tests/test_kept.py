@@ -94,5 +94,14 @@ def test_what_makes_counts_differ_is_told(place, counted):
     assert first.differs_from(first) == []
 
 
+def test_the_commit_itself_is_no_difference(place, counted):
+    records = []
+    for commit in ("abc123", "def456"):
+        fingerprint = {"python of commit": commit, "binaries": "torch 2.13.0"}
+        other = dataclasses.replace(place, commit=commit)
+        records.append(kept.Kept.load(kept.keep(dataclasses.replace(counted, fingerprint=fingerprint), other)))
+    assert records[1].differs_from(records[0]) == []
+
+
 def test_outside_asv_there_is_no_place():
     assert kept.place_of("dtensor.Detach", ("cpu",)) is None
