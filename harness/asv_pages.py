@@ -27,6 +27,7 @@ from typing import Any
 
 from asv.config import Config
 from asv.console import log
+from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
 from harness import kept, messages, pages, rules, site_scripts
@@ -63,13 +64,17 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         if conf.show_commit_url == "#":
             conf.show_commit_url = "reasons.html#commit="
 
+        _fill_in_summaries(html, benchmarks)
         versions = {
             name.removesuffix(f".track_{messages.HEADLINE}"): benchmark["version"]
             for name, benchmark in benchmarks.items()
             if name.endswith(f".track_{messages.HEADLINE}")
         }
-        commits = sorted(revisions, key=lambda commit: revisions[commit])
-        found = _published(Path(".asv"), commits, versions)
+        root = Path(".asv")
+        # Commits that were counted to be compared have no results of asv's, and reasons all the same.
+        numbers = {**repo.get_revisions(set(kept.commits(root))), **revisions}
+        commits = sorted(numbers, key=lambda commit: numbers[commit])
+        found = _published(root, commits, versions)
         told = _write(found, html / _DATA)
         described = Repository(Path(repo._path)).described([commit for commit in commits if commit in told])
         index = {
@@ -82,6 +87,15 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         }
         (html / _DATA).mkdir(exist_ok=True)
         (html / _DATA / "index.json").write_text(json.dumps(index, separators=(",", ":")))
+
+
+def _fill_in_summaries(html: Path, benchmarks: Iterable[str]) -> None:
+    """asv's grid asks for the summary of every benchmark, also of those that have no results: let it find none."""
+    for name in benchmarks:
+        path = html / Graph.get_file_path({"summary": ""}, f"{name}.json")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("[]")
 
 
 def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[Kept]]:
