@@ -4,7 +4,7 @@ A configuration that names this module in `plugins` gets, with `asv publish`, wh
 as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
 asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
 
-    <html>/reasons.html, reasons.css, reasons.js, asv_link.js
+    <html>/reasons.html, reasons.css, reasons.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
     <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
@@ -37,8 +37,8 @@ from harness.git import Repository
 from harness.kept import Kept
 
 _SITE = Path(__file__).with_name("site")
-_FILES = ("reasons.html", "reasons.css", "reasons.js", "asv_link.js")
-_LINK = '<script src="asv_link.js"></script>'
+_FILES = ("reasons.html", "reasons.css", "reasons.js", "asv_link.js", "asv_dark.css")
+_LINKS = '<link href="asv_dark.css" rel="stylesheet"/>\n    <script src="asv_link.js"></script>'
 _DATA = "reasons"
 #: What makes two counts of a case comparable: they are of one series in asv too.
 _Series = tuple[str, str]  # environment, benchmark
@@ -60,7 +60,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         for name in _FILES:
             shutil.copyfile(_SITE / name, html / name)
         page = html / "index.html"
-        page.write_text(page.read_text().replace("</head>", f"    {_LINK}\n  </head>"))
+        page.write_text(page.read_text().replace("</head>", f"    {_LINKS}\n  </head>"))
         if conf.show_commit_url == "#":
             conf.show_commit_url = "reasons.html#commit="
 

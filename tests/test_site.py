@@ -223,6 +223,10 @@ def test_it_is_dark_where_that_is_wished(browser, address, published):
     red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
     assert red < 60
     dark.picture("dark")
+    page = dark.at("#work.Work.track_instructions")
+    page.wait_for_selector("#main-graph canvas")
+    assert "invert" in page.evaluate("getComputedStyle(document.documentElement).filter")
+    dark.picture("dark graph")
     page.close()
     assert dark.complaints == []
 
