@@ -3,7 +3,8 @@
 Who stands on whom, from the door down; each module imports only from below.
 
     search                            which commit of a range changed a benchmark
-    reasons, asv_pages                what explain and diff do: find or count, read, tell; what asv publishes of it
+    reasons, asv_pages                what explain and diff tell; what asv publishes of it
+    lookup                            what is kept of a count, counted first where it is not
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
     probing, asv_git                  the process that counts commits; asv's git, less submodules
     selection                         which benchmark and cases a name means

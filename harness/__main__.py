@@ -13,6 +13,7 @@ from harness import messages, overlay, reasons, session, workload
 from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
+from harness.lookup import Wanted
 from harness.selection import choose, find
 
 
@@ -69,18 +70,16 @@ def diff(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace, **more: bool) -> reasons.Options:
-    return reasons.Options(
+    wanted = Wanted(
         config=Path(arguments.config),
         benchmark=arguments.benchmark and arguments.benchmark.removesuffix(".track_instructions"),
         assignments=tuple(arguments.param),
         environment=arguments.environment,
         python=arguments.python,
         again=arguments.again,
-        rows=arguments.rows,
-        json=arguments.json,
-        flame=Path(arguments.flame).absolute() if arguments.flame else None,
-        **more,
     )
+    picture = Path(arguments.flame).absolute() if arguments.flame else None
+    return reasons.Options(wanted, rows=arguments.rows, json=arguments.json, flame=picture, **more)
 
 
 def lay_over(arguments: argparse.Namespace) -> int:

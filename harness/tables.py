@@ -1,8 +1,9 @@
-"""Explanations and comparisons as text for a terminal. Pure."""
+"""Explanations and comparisons: as text for a terminal, and as what JSON is made of. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from harness import explanation
 from harness.explanation import Comparison, Run
@@ -71,3 +72,46 @@ def compared(found: Comparison, *, rows: int) -> Iterator[str]:
 def _name(function: Function, line: int | None = None) -> str:
     name = function.name if len(function.name) <= _NAME else f"{function.name[: _NAME - 1]}…"
     return f"{name}  {function.place}{'' if line is None else f':{line}'}".rstrip()
+
+
+def facts_of(run: Run, seams: Seams) -> dict[str, Any]:
+    """Everything that `explained` could show, in instructions per call."""
+    return {
+        "view": "python" if run.python else "c",
+        "instructions per call": run.per_call,
+        "empty body": run.overhead / run.calls,
+        "parts": {name: own / run.calls for name, own in explanation.parts(run, seams).items()},
+        "libraries": {name: own / run.calls for name, own in explanation.libraries(run).items()},
+        "functions": [
+            {
+                **_named(row.function, row.line, run.python),
+                "self": row.own,
+                "inclusive": row.inclusive,
+                "calls": row.calls,
+                **(
+                    {"native": [{**_named(n, None, False), "self": own} for n, own in row.native]} if run.python else {}
+                ),
+            }
+            for row in explanation.functions(run)
+        ],
+    }
+
+
+def facts_compared(found: Comparison, python: bool) -> dict[str, Any]:
+    """Everything that `compared` could show; by Python function if `python`."""
+    return {
+        "view": "python" if python else "c",
+        "base instructions per call": found.base,
+        "head instructions per call": found.head,
+        "change": found.change,
+        "empty body": -found.overhead,
+        "functions": [
+            {**_named(row.function, row.line, python), "base": row.base, "head": row.head, "change": row.change}
+            for row in found.rows
+        ],
+    }
+
+
+def _named(function: Function, line: int | None, python: bool) -> dict[str, Any]:
+    place = {"file" if python else "library": function.place}
+    return {"function": function.name, **place, **({"line": line} if line else {})}

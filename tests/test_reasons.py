@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness import reasons
+from harness import lookup, reasons
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.asv
@@ -124,9 +124,9 @@ def test_what_is_not_kept_is_counted_and_kept(published):
 def test_a_python_whose_frames_are_not_known_gets_the_c_view(published, monkeypatch, capsys):
     monkeypatch.chdir(published.folder)
     monkeypatch.setenv("HOME", str(published.folder))
-    monkeypatch.setattr(reasons, "FRAMES_KNOWN", (3, 7))
-    options = reasons.Options(published.folder / "asv.conf.json", "work.Work", ("turns=200", "times=once"), python=True)
-    assert reasons.explain(options, published.commits["equal"]) == 0
+    monkeypatch.setattr(lookup, "FRAMES_KNOWN", (3, 7))
+    wanted = lookup.Wanted(published.folder / "asv.conf.json", "work.Work", ("turns=200", "times=once"), python=True)
+    assert reasons.explain(reasons.Options(wanted), published.commits["equal"]) == 0
     told = capsys.readouterr()
     assert "no view by Python function: it knows the frames of Python 3.7, this environment has 3.11" in told.err
     assert "by C function, since the view by Python function could not be had" in told.out
