@@ -1,6 +1,8 @@
 """Work whose Python calls are known one by one."""
 
+import hashlib
 import threading
+import types
 
 from harness import Workload
 
@@ -54,6 +56,11 @@ def odd(number):
     return number != 0 and even(number - 1)
 
 
+def digest():
+    add_up(50)
+    return hashlib.sha256(bytes(1_000_000)).digest()
+
+
 class Frames(Workload):
     """Recursion, generators, calls back from machine code, constructors, exceptions."""
 
@@ -75,18 +82,18 @@ class Renewed(Workload):
 
     def work(self):
         for name in ("one", "two", "three"):
-            space = {}
-            exec(f"def {name}():\n    return sum(range(50))\n", space)
-            space[name]()
+            function = types.FunctionType(key.__code__.replace(co_name=name, co_qualname=name), {"len": len})
+            function("word")
+            del function
 
 
 class Threaded(Workload):
-    """Calls in two threads."""
+    """Calls in two threads, one of which executes machine code for long without the interpreter's lock."""
 
     def prepare(self):
-        self.thread = threading.Thread(target=add_up, args=[50])
+        self.thread = threading.Thread(target=digest)
 
     def work(self):
         self.thread.start()
-        fibonacci(6)
+        fibonacci(18)
         self.thread.join()
