@@ -71,29 +71,27 @@ class Lookup:
         return repository_of(self._wanted.config).commit(name)
 
     def cases(self, commit: str) -> dict[Case, Kept]:
-        """What is kept of the chosen cases, with a profile; the newest of each. Counted first where nothing is."""
+        """What is kept of the chosen cases, with a profile; the newest of each. Counted first where nothing is, and so
+        are their views by Python function, if those are wanted."""
         found = self._kept(commit)
-        if self._wanted.benchmark is None:
-            if not found:
-                raise SuiteError(f"nothing is kept of {commit[:10]}: count it with `asv run {commit[:10]}^!`")
-            return found
-        if self._wanted.again or not found:
-            self._count(commit, "callgrind", self._wanted.benchmark, self._wanted.assignments)
+        benchmark = self._wanted.benchmark
+        if benchmark is None and not found:
+            raise SuiteError(f"nothing is kept of {commit[:10]}: count it with `asv run {commit[:10]}^!`")
+        if benchmark is not None and (self._wanted.again or not found):
+            self._count(commit, "callgrind", benchmark)
             found = self._kept(commit)
         if not found:
-            raise CountError(f"{self._wanted.benchmark} could not be counted at {commit[:10]}: see above")
+            raise CountError(f"{benchmark} could not be counted at {commit[:10]}: see above")
+        if self._wanted.python:
+            for lacking in sorted({name for (name, _), each in found.items() if each.by_python is None}):
+                self._count(commit, "frames", lacking)
         return found
 
     def view(self, found: Kept) -> View:
-        """A case as it is wanted. By Python function it is counted first where that is not kept; where it cannot be
-        had, this is the view by C function."""
+        """A case as it is wanted; by C function where it could not be had by Python function."""
         by_python = found.by_python
         if not self._wanted.python:
             return View(found, ("(by Python function: --python)",) if by_python is not None else ())
-        if by_python is None:
-            assignments = tuple(f"{name}={value}" for name, value in found.parameters.items())
-            self._count(found.record["commit"], "frames", found.record["benchmark"], assignments)
-            by_python = found.by_python
         if by_python is None:
             remark = "by C function, since the view by Python function could not be had: see above"
             return View(found, (remark,), failed=not self._frames_unknown)
@@ -118,9 +116,9 @@ class Lookup:
                 newest[found.case] = found
         return dict(sorted(newest.items()))
 
-    def _count(self, commit: str, counter: str, benchmark: str, assignments: tuple[str, ...]) -> None:
-        """Count as `python -m harness count` does, in the environment with `commit` in it. What it has to say goes to
-        standard error; whether it came to something shows by what is kept."""
+    def _count(self, commit: str, counter: str, benchmark: str) -> None:
+        """Count the chosen cases as `python -m harness count` does, in the environment with `commit` in it. What it has
+        to say goes to standard error; whether it came to something shows by what is kept."""
         if self._frames_unknown and counter == "frames":
             return
         try:
@@ -142,7 +140,7 @@ class Lookup:
             return
         print(f"\ncounting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
         command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--suite", str(shelf.suite)]
-        for assignment in assignments:
+        for assignment in self._wanted.assignments:
             command += ["--param", assignment]
         names = {"CONF_DIR": str(shelf.root), "COMMIT": commit, "ENV_NAME": shelf.environment_name("callgrind")}
         surroundings = {**os.environ, **{f"ASV_{name}": value for name, value in names.items()}}

@@ -34,7 +34,8 @@ NATIVE: tuple[Pattern, ...] = (
 
 PYTHON: tuple[Pattern, ...] = (
     ("the workload", r"^benchmarks/"),
-    ("the harness", r"^harness/|^:"),
+    ("the harness", r"^harness/"),
+    ("outside of the workload's Python", r"^: "),
     ("Python's library", r"^python/"),
     ("generated code", r"^<"),
 )

@@ -62,6 +62,7 @@ def test_machine_code(name, place, part):
         ("benchmarks/dtensor.py", "the workload"),
         ("harness/torch_rules.py", "the harness"),
         ("<eval_with_key>", "generated code"),
+        ("", "outside of the workload's Python"),
     ],
 )
 def test_python(place, part):
