@@ -32,13 +32,14 @@ from harness.git import Repository
 
 
 def repository_of(configuration: Path) -> Repository:
-    """The repository whose commits a configuration counts, if it lies here. Raises StartError, RepositoryError."""
+    """The repository whose commits a configuration counts: the clone that it names, or asv's mirror of the address that
+    it names. Raises StartError, RepositoryError."""
     try:
         location = str(Config.load(str(configuration.resolve())).repo)
     except UserError as error:
         raise StartError(f"asv does not take {configuration}: {error}") from None
     if ":" in location:
-        location = "."  # a URL: asv's mirror of it is a matter of counting
+        return Repository(Shelf(configuration).repository)
     return Repository(configuration.resolve().parent / location)
 
 
