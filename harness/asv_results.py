@@ -60,7 +60,7 @@ class Shelf:
                 self._repository = get_repo(self._configuration)
                 self._repository.pull()
                 self._machine = Machine.load(interactive=True, use_defaults=True)
-        except UserError as error:
+        except (UserError, ProcessError) as error:
             raise StartError(f"asv does not take {configuration}: {error}") from None
         self._environments: dict[str, Environment] = {}
         self._machine.save(self._configuration.results_dir)
