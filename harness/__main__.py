@@ -25,6 +25,9 @@ def main() -> int:
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return 130

@@ -27,11 +27,6 @@ class GitWithoutSubmodules(Git):  # type: ignore[misc]
             )
         super().__init__(url, mirror_path)
 
-    @property
-    def path(self) -> str:
-        """Where its objects are."""
-        return str(self._path)
-
     @classmethod
     def url_match(cls, url: str) -> bool:
         return False  # only by its name, so that other configurations get asv's own

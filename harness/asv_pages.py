@@ -31,6 +31,7 @@ from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
 from harness import kept, messages, pages, rules, site_scripts
+from harness.asv_results import objects_of
 from harness.errors import HarnessError
 from harness.explanation import Run
 from harness.git import Repository
@@ -76,7 +77,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         commits = sorted(numbers, key=lambda commit: numbers[commit])
         found = _published(root, commits, versions)
         told = _write(found, html / _DATA)
-        described = Repository(Path(repo._path)).described([commit for commit in commits if commit in told])
+        described = Repository(objects_of(repo)).described([commit for commit in commits if commit in told])
         index = {
             "project": conf.project,
             "digits": conf.hash_length,

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from asv.config import Config
 from asv.console import log
@@ -29,6 +30,11 @@ from asv.util import ProcessError, UserError
 from harness import kept, messages
 from harness.errors import StartError
 from harness.git import Repository
+
+
+def objects_of(repository: Any) -> Path:
+    """Where the objects of a repository of asv's lie: in the user's clone, or in asv's mirror."""
+    return Path(repository._path).resolve()
 
 
 def repository_of(configuration: Path) -> Repository:
@@ -68,7 +74,7 @@ class Shelf:
     @property
     def repository(self) -> Path:
         """Where the repository's objects are."""
-        return Path(getattr(self._repository, "path", self._configuration.repo)).resolve()
+        return objects_of(self._repository)
 
     @property
     def suite(self) -> Path:

@@ -146,6 +146,12 @@ def test_what_cannot_be_is_a_sentence(published, arguments, sentence):
     assert sentence in answer.stderr and "Traceback" not in answer.stderr
 
 
+def test_who_reads_the_first_lines_only_gets_no_complaint(published):
+    command = f"{sys.executable} -m harness explain work.Work HEAD~1 --json | head -1"
+    answer = subprocess.run(command, shell=True, cwd=published.folder, capture_output=True, text=True)
+    assert answer.stdout == "[\n" and answer.stderr == ""
+
+
 def test_a_profile_that_cannot_be_read_is_a_sentence(elsewhere, published):
     commit = published.commits["costlier"]
     for path in (elsewhere / ".asv/counts" / commit).glob("*/*/100-once/*.gz"):
