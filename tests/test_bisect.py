@@ -376,5 +376,6 @@ def test_the_pytorch_configuration_differs_from_the_default_only_where_it_must()
     default, pytorch = configuration("asv.conf.json"), configuration("asv.pytorch.conf.json")
     for name in ("environment_type", "install_timeout", "launch_method", "regressions_thresholds", "build_command"):
         assert pytorch[name] == default[name]
-    assert pytorch["dvcs"] == "git-without-submodules" and pytorch["plugins"] == [".harness.asv_git"]
+    assert pytorch["dvcs"] == "git-without-submodules"
+    assert pytorch["plugins"] == [".harness.asv_git", *default["plugins"]]
     assert pytorch["matrix"] == {"env_nobuild": {"HARNESS_COUNTER": ["readable"]}}
