@@ -75,7 +75,7 @@ def diff(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace, **more: bool) -> reasons.Options:
     wanted = Wanted(
         config=Path(arguments.config),
-        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(".track_instructions"),
+        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(messages.TRACK),
         assignments=tuple(arguments.param),
         environment=arguments.environment,
         python=arguments.python,

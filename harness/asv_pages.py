@@ -4,7 +4,7 @@ A configuration that names this module in `plugins` gets, with `asv publish`, wh
 as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
 asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
 
-    <html>/reasons.html, reasons.css, reasons.js, asv_link.js, asv_dark.css
+    <html>/reasons.html, reasons.css, reasons.js, numbers.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
     <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
@@ -16,7 +16,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import gc
-import gzip
 import json
 import multiprocessing
 import os
@@ -30,7 +29,7 @@ from asv.console import log
 from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
-from harness import kept, messages, pages, rules, site_scripts
+from harness import kept, messages, pages, site_scripts
 from harness.asv_results import objects_of
 from harness.errors import HarnessError
 from harness.explanation import Run
@@ -38,8 +37,11 @@ from harness.git import Repository
 from harness.kept import Kept
 
 _SITE = Path(__file__).with_name("site")
-_FILES = ("reasons.html", "reasons.css", "reasons.js", "asv_link.js", "asv_dark.css")
-_LINKS = '<link href="asv_dark.css" rel="stylesheet"/>\n    <script src="asv_link.js"></script>'
+_FILES = ("reasons.html", "reasons.css", "reasons.js", "numbers.js", "asv_link.js", "asv_dark.css")
+_LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
+    <script src="numbers.js"></script>
+    <script src="asv_link.js"></script>
+  </head>"""
 _DATA = "reasons"
 #: What makes two counts of a case comparable: they are of one series in asv too.
 _Series = tuple[str, str]  # environment, benchmark
@@ -61,15 +63,15 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         for name in _FILES:
             shutil.copyfile(_SITE / name, html / name)
         page = html / "index.html"
-        page.write_text(page.read_text().replace("</head>", f"    {_LINKS}\n  </head>"))
+        page.write_text(page.read_text().replace("</head>", _LINKS))
         if conf.show_commit_url == "#":
             conf.show_commit_url = "reasons.html#commit="
 
         _fill_in_summaries(html, benchmarks)
         versions = {
-            name.removesuffix(f".track_{messages.HEADLINE}"): benchmark["version"]
+            name.removesuffix(messages.TRACK): benchmark["version"]
             for name, benchmark in benchmarks.items()
-            if name.endswith(f".track_{messages.HEADLINE}")
+            if name.endswith(messages.TRACK)
         }
         root = Path(".asv")
         # Commits that were counted to be compared have no results of asv's, and reasons all the same.
@@ -139,7 +141,7 @@ def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
     for each in several:
         by_commit[each.record["commit"]].append(each)
     for commit, cases in by_commit.items():
-        bundle = pages.Bundle(rules.load(cases[0].record.get("rules", "plain")).seams)
+        bundle = pages.Bundle(cases[0].seams)
         summary = []
         for each in cases:
             key = tuple(each.record["parameters"])
@@ -171,5 +173,4 @@ def _runs(each: Kept) -> dict[str, Run]:
 
 def _pack(path: Path, told: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = json.dumps(told, separators=(",", ":")).encode()
-    path.write_bytes(gzip.compress(data, 6, mtime=0))
+    kept.pack(path, json.dumps(told, separators=(",", ":")).encode())

@@ -125,7 +125,7 @@ class Shelf:
         if not self._file(point.commit, counter).exists():
             return {}
         results = self._results(point.commit, counter)
-        name = f"{survey.name}.track_{messages.HEADLINE}"
+        name = f"{survey.name}{messages.TRACK}"
         if name not in results.get_result_keys({name: {"version": survey.version}}):
             return {}
         values = results.get_result_value(name, survey.params)
@@ -152,7 +152,7 @@ class Shelf:
         for index, value in counts.items():
             values[index] = value
         benchmark = {
-            "name": f"{survey.name}.track_{messages.HEADLINE}",
+            "name": f"{survey.name}{messages.TRACK}",
             "version": survey.version,
             "params": [list(choices) for choices in survey.params],
         }

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import os
 import re
+from typing import NamedTuple
 
 from harness import names
 from harness.names import Function
@@ -19,7 +20,6 @@ from harness.profiles import Path, Profile, Spent
 _TAIL_BYTES = 4096
 #: More than any worker could execute: a count that wrapped below zero in 64 bits is above it.
 _WRAPPED = 1 << 62
-_RECURSIVE = re.compile(r"'\d+$")
 #: Paths that hold less of the total than this are not told apart; nor what is below a recursion's last round.
 _LEAST = 0.002
 _ROUNDS = 2
@@ -76,8 +76,7 @@ def parse(text: str) -> Profile:
     return Profile(whole, dict(functions), _estimate(graph, whole), exact=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Node:
+class _Node(NamedTuple):
     """A function as Callgrind tells it apart, and whether it is a call of itself from below itself."""
 
     function: Function
@@ -99,7 +98,7 @@ def _read(text: str) -> _Graph:
         found = nodes.get((name, library))
         if found is None:
             function = Function(names.native(name), names.library(library))
-            found = nodes[name, library] = _Node(function, _RECURSIVE.search(name) is not None)
+            found = nodes[name, library] = _Node(function, names.RECURSION.search(name) is not None)
         return found
 
     own: dict[_Node, int] = collections.defaultdict(int)
@@ -109,8 +108,7 @@ def _read(text: str) -> _Graph:
     current = None
     times: int | None = None
     for line in text.splitlines():
-        first = line[:1]
-        if first in _COST and first:
+        if line[:1] in _COST:
             cost = int(line.split(None, 2)[1])
             if current is None:
                 raise ValueError(f"a cost before any function: {line!r}")

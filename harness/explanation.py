@@ -33,6 +33,10 @@ class Run:
         """Whether its functions are Python's."""
         return bool(self.profile.native)
 
+    def is_python(self, function: Function) -> bool:
+        """Whether a function on its paths is Python's: machine code lies under those that are."""
+        return self.python and function in self.profile.functions
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -51,8 +55,8 @@ def functions(run: Run, *, inclusive: bool = False) -> list[Row]:
     """Every function, the one with most instructions of its own first (or, `inclusive`, with what it called)."""
     rows = []
     for function, spent in run.profile.functions.items():
-        if not spent.own and not spent.calls:
-            continue  # it was there before counting began
+        if not spent.seen:
+            continue
         below = run.profile.native.get(function, {})
         native = tuple(
             (name, own / run.calls) for name, own in sorted(below.items(), key=lambda item: (-item[1], item[0]))

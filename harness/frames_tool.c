@@ -94,7 +94,6 @@ struct code {
     Int line;
     Addr file, name; /* the program's strings, to tell whether another code has come to lie at the same address */
     HChar *texts[2];
-    const void *at;
 };
 struct native {
     struct native *next;
@@ -206,12 +205,12 @@ static void push(Addr frame, Bool called)
 }
 
 /* Every frame from the outermost down to `frame`, without calls: they were there before. */
-static Bool push_all(Addr frame)
+static void push_all(Addr frame)
 {
     UInt depth = 0;
     for (Addr at = frame; at != 0; at = word(at + where.frame_previous), depth++)
         if (depth > 100000 || !is_frame(at))
-            return False;
+            return;
     Addr *found = VG_(malloc)("frames.walk", (depth + 1) * sizeof *found);
     UInt number = 0;
     for (Addr at = frame; at != 0; at = word(at + where.frame_previous))
@@ -219,7 +218,6 @@ static Bool push_all(Addr frame)
     while (number > 0)
         push(found[--number], False);
     VG_(free)(found);
-    return True;
 }
 
 /* How many of the frames that were seen are there up to `frame` itself; 0 if it is not among them. */

@@ -48,10 +48,9 @@ class Repository:
         wanted = list(commits)
         if not wanted:
             return []
-        lines = self._run(
-            "log", "--no-walk=unsorted", "--stdin", "--format=%H %ct %s", input="\n".join(wanted).encode() + b"\n"
-        ).stdout.decode(errors="replace")
-        fields = [line.split(" ", 2) for line in lines.splitlines()]
+        named = "\n".join(wanted).encode() + b"\n"
+        lines = self.ask("log", "--no-walk=unsorted", "--stdin", "--format=%H %ct %s", input=named)
+        fields = [line.split(" ", 2) for line in lines.rstrip("\n").split("\n")]
         return [(commit, int(seconds), subject) for commit, seconds, subject in fields]
 
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -125,8 +124,8 @@ class Repository:
 
     # git itself
 
-    def ask(self, *arguments: str, fails_with: str | None = None) -> str:
-        result = self._run(*arguments)
+    def ask(self, *arguments: str, fails_with: str | None = None, input: bytes = b"") -> str:
+        result = self._run(*arguments, input=input)
         if result.returncode != 0:
             said = result.stderr.decode(errors="replace").strip()
             raise RepositoryError(fails_with or f"`git {' '.join(arguments)}` failed in {self.path}: {said}")

@@ -27,10 +27,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import callgrind_out, frames_out, profiles
+from harness import callgrind_out, frames_out, profiles, rules
 from harness.explanation import Run
 from harness.messages import Counted
 from harness.profiles import Profile
+from harness.seams import Seams
 
 _RECORD, _PROFILE, _RAW, _PYTHON = "count.json", "profile.json.gz", "callgrind.out.gz", "python"
 
@@ -98,9 +99,9 @@ def keep(counted: Counted, place: Place, about: About = About()) -> Path:
         if counted.profile is not None:
             text = Path(counted.profile).read_bytes()
             if not by_python:
-                _pack(new / _RAW, text)
+                pack(new / _RAW, text)
             read = frames_out.parse if by_python else callgrind_out.parse
-            _pack(new / _PROFILE, read(text.decode("utf-8", "replace")).encode())
+            pack(new / _PROFILE, read(text.decode("utf-8", "replace")).encode())
         new.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
@@ -110,10 +111,9 @@ def keep(counted: Counted, place: Place, about: About = About()) -> Path:
     return folder
 
 
-def _pack(path: Path, data: bytes) -> None:
-    # No time and no name inside: equal profiles make equal files.
-    with open(path, "wb") as target, gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
-        packed.write(data)
+def pack(path: Path, data: bytes) -> None:
+    """Write `data` compressed. No time and no name inside: equal data make equal files."""
+    path.write_bytes(gzip.compress(data, 6, mtime=0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +151,16 @@ class Kept:
     def _conditions(self) -> dict[str, str]:
         """The fingerprint, less the commit itself."""
         return {name: value for name, value in self.fingerprint.items() if value != self.record["commit"]}
+
+    @property
+    def seams(self) -> Seams:
+        """The parts of what was counted."""
+        return rules.load(self.record.get("rules", "plain")).seams
+
+    @property
+    def kept_at(self) -> float:
+        """When, in seconds since 1970."""
+        return (self.folder / _RECORD).stat().st_mtime
 
     @property
     def by_python(self) -> Kept | None:

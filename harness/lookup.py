@@ -11,11 +11,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import kept
 from harness.counter import FRAMES_KNOWN
 from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.kept import Kept
+from harness.selection import assigned
+
+if TYPE_CHECKING:
+    from harness.asv_results import Shelf  # when running only where it is used: the environments under test lack asv
 
 #: Fewer digits of a commit than these are a name, to be asked of git.
 _HASH_DIGITS = 7
@@ -33,10 +38,6 @@ class Wanted:
     environment: str | None = None
     python: bool = False
     again: bool = False
-
-    @property
-    def root(self) -> Path:
-        return self.config.resolve().parent / ".asv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,19 +57,22 @@ class Lookup:
         if not wanted.config.exists():
             raise StartError(f"no asv configuration {wanted.config}: name one with --config")
         self._wanted = wanted
+        self._config = wanted.config.resolve()  # asv goes to its folder
+        self._root = self._config.parent / ".asv"
         self._frames_unknown = False
+        self._shelf: Shelf | None = None
 
     def commit(self, name: str) -> str:
         """The full hash of the commit that `name` stands for: one of which something is kept, or one that git knows."""
         if len(name) >= _HASH_DIGITS:
-            found = [commit for commit in kept.commits(self._wanted.root) if commit.startswith(name)]
+            found = [commit for commit in kept.commits(self._root) if commit.startswith(name)]
             if len(found) == 1:
                 return found[0]
         try:
             from harness.asv_results import repository_of  # not above: the environments under test lack asv
         except ModuleNotFoundError:
             raise RepositoryError(f"nothing is kept of a commit {name!r}: give its hash") from None
-        return repository_of(self._wanted.config).commit(name)
+        return repository_of(self._config).commit(name)
 
     def cases(self, commit: str) -> dict[Case, Kept]:
         """What is kept of the chosen cases, with a profile; the newest of each. Counted first where nothing is, and so
@@ -106,10 +110,10 @@ class Lookup:
         return both
 
     def _kept(self, commit: str) -> dict[Case, Kept]:
-        wanted = dict(_assignment(text) for text in self._wanted.assignments)
-        every = kept.find(self._wanted.root, commit, self._wanted.benchmark)
+        wanted = assigned(self._wanted.assignments)
+        every = kept.find(self._root, commit, self._wanted.benchmark)
         newest: dict[Case, Kept] = {}
-        for found in sorted(every, key=lambda each: (each.folder / "count.json").stat().st_mtime):
+        for found in sorted(every, key=lambda each: each.kept_at):
             if self._wanted.environment not in (None, found.record["environment"]) or not found.has_profile:
                 continue
             if wanted.items() <= found.parameters.items():
@@ -128,13 +132,15 @@ class Lookup:
                 f"nothing is kept of {commit[:10]}, and counting it needs asv, which {sys.executable} lacks ({error}): "
                 "use the environment asv is run from"
             ) from None
-        shelf = Shelf(self._wanted.config)
+        if self._shelf is None:
+            self._shelf = Shelf(self._config)
+        shelf = self._shelf
         python = shelf.python(commit, exactly=True)
-        if counter == "frames" and _version(python) != FRAMES_KNOWN:
+        if counter == "frames" and (version := _version(python)) != FRAMES_KNOWN:
             self._frames_unknown = True
             print(
                 f"no view by Python function: it knows the frames of Python {_dotted(FRAMES_KNOWN)}, this environment "
-                f"has {_dotted(_version(python))}",
+                f"has {_dotted(version)}",
                 file=sys.stderr,
             )
             return
@@ -145,13 +151,6 @@ class Lookup:
         names = {"CONF_DIR": str(shelf.root), "COMMIT": commit, "ENV_NAME": shelf.environment_name("callgrind")}
         surroundings = {**os.environ, **{f"ASV_{name}": value for name, value in names.items()}}
         subprocess.run(command, cwd=shelf.root, env=surroundings, stdout=sys.stderr)
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise SuiteError(f"--param {text!r}: expected name=value")
-    return name, value
 
 
 def _version(python: str) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ CONTROL = 3
 REPORTS = 4
 #: The number that a workload is about, among those that one run of it gives.
 HEADLINE = "instructions"
+#: What asv adds to a benchmark's name for it.
+TRACK = f".track_{HEADLINE}"
 #: The file in its folder that tells a server what to import.
 SERVER_CONFIGURATION = "server.json"
 

@@ -23,7 +23,8 @@ class Function(NamedTuple):
     place: str
 
 
-_RECURSION = re.compile(r"'\d+$")
+#: How Callgrind marks a function's calls from below itself.
+RECURSION = re.compile(r"'\d+$")
 _ADDRESS = re.compile(r"(\?\?\?:)?0x[0-9a-fA-F]+|\?\?\?")
 _CLONE = re.compile(r"( \[clone [^]]*\])+$|(\.(isra|part|constprop|cold|lto_priv|localalias)(\.\d+)*)+$")
 _UUID = re.compile(r"_?[0-9a-f]{8}([_-][0-9a-f]{4}){3}[_-][0-9a-f]{12}")
@@ -36,7 +37,7 @@ _STANDARD_LIBRARY = re.compile(r".*/lib/python3\.\d+/(.*)")
 @functools.cache
 def native(name: str) -> str:
     """A function of machine code, as valgrind names it."""
-    name = _RECURSION.sub("", name)
+    name = RECURSION.sub("", name)
     if _ADDRESS.fullmatch(name):
         return NAMELESS
     return _CLONE.sub("", name)

@@ -60,7 +60,7 @@ class Bundle:
         functions: list[list[Any]] = []
         for name in sorted(shown, key=lambda name: (-spent[name].own, name)):
             each = spent[name]
-            if each.own or each.calls:
+            if each.seen:
                 below = profile.native.get(name, {})
                 largest = sorted(below.items(), key=lambda item: -item[1])[:_NATIVE]
                 under = [[self._number(native, False), instructions] for native, instructions in largest]
@@ -103,8 +103,7 @@ class Bundle:
             if spent < least:
                 own += spent
             else:
-                python = run.python and name in run.profile.functions
-                below.append([self._number(name, python), *told])
+                below.append([self._number(name, run.is_python(name)), *told])
         return inclusive, [own, below]
 
     def _number(self, name: Function, python: bool) -> int:

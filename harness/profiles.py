@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from harness.names import Function
@@ -20,6 +19,11 @@ class Spent:
     own: int = 0
     inclusive: int = 0
     calls: int = 0
+
+    @property
+    def seen(self) -> bool:
+        """Whether it did anything while counting was on; else it had been called before, and what it called did."""
+        return bool(self.own or self.calls)
 
 
 @dataclasses.dataclass(slots=True)
@@ -38,12 +42,6 @@ class Path:
     @property
     def inclusive(self) -> int:
         return self.own + sum(below.inclusive for below in self.called.values())
-
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, Function, Path]]:
-        """Every path below, callers first, largest first."""
-        for function, below in sorted(self.called.items(), key=lambda item: (-item[1].inclusive, item[0])):
-            yield depth, function, below
-            yield from below.walk(depth + 1)
 
 
 @dataclasses.dataclass(frozen=True)

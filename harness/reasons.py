@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import explanation, flame, rules, tables
+from harness import explanation, flame, tables
 from harness.errors import CountError, StartError, SuiteError
 from harness.explanation import Run
 from harness.kept import Kept
@@ -38,7 +38,7 @@ def explain(options: Options, name: str) -> int:
     for found in cases.values():
         view = lookup.view(found)
         views.append(view)
-        run, seams = _run(view.kept), _seams(found)
+        run, seams = _run(view.kept), found.seams
         if options.json:
             told.append({**_facts(view.kept), **tables.facts_of(run, seams)})
         else:
@@ -63,7 +63,7 @@ def diff(options: Options, base: str, head: str) -> int:
     for case in both:
         was, is_now = lookup.views(befores[case], afters[case])
         views.append(is_now)
-        before, after, seams = _run(was.kept), _run(is_now.kept), _seams(afters[case])
+        before, after, seams = _run(was.kept), _run(is_now.kept), afters[case].seams
         found = explanation.compare(before, after)
         differing = is_now.kept.differs_from(was.kept)
         change = "no change" if found.change == 0 else f"{found.change / found.base:+.3%}"
@@ -100,10 +100,6 @@ def _run(found: Kept) -> Run:
         raise CountError(f"the profile in {found.folder} cannot be read: {error}; count anew with --again") from None
 
 
-def _seams(found: Kept) -> Seams:
-    return rules.load(found.record.get("rules", "plain")).seams
-
-
 def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = None) -> None:
     how = "every path was seen" if run.profile.exact else "paths are estimated from who called whom"
     what = "Python functions, with the machine code under them" if run.python else "C functions"
@@ -111,7 +107,7 @@ def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = 
     text = flame.draw(
         run.profile.paths,
         picture,
-        lambda name: seams.of(name, run.python and name in run.profile.functions),  # machine code may lie under Python
+        lambda name: seams.of(name, run.is_python(name)),
         None if before is None else before.profile.paths,
     )
     try:

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness import messages
 from harness.errors import SuiteError
 from harness.workload import Workload
 
 
 def find(suite: Path, name: str) -> type[Workload]:
     """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out."""
-    module_name, _, class_name = name.removesuffix(".track_instructions").rpartition(".")
+    module_name, _, class_name = name.removesuffix(messages.TRACK).rpartition(".")
     if not module_name or not (suite / "__init__.py").exists():
         raise SuiteError(f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>")
     sys.path.insert(0, str(suite.resolve().parent))
@@ -36,12 +37,7 @@ def find(suite: Path, name: str) -> type[Workload]:
 
 def choose(found: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
     """The choices of parameters that agree with every `name=value`."""
-    wanted = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or name not in found.param_names:
-            raise SuiteError(f"--param {assignment!r}: expected name=value, with a name of {list(found.param_names)}")
-        wanted[name] = value
+    wanted = assigned(assignments, found.param_names)
     choices = [
         params
         for params in found.choices()
@@ -52,3 +48,15 @@ def choose(found: type[Workload], assignments: Sequence[str]) -> list[tuple[obje
     if not choices:
         raise SuiteError(f"no case of {found.benchmark()} has {wanted}; its parameters are {found.parameters()}")
     return choices
+
+
+def assigned(assignments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+    """The values by name of several `name=value`; of these `names` only, if they are known."""
+    wanted = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or (names is not None and name not in names):
+            known = "" if names is None else f", with a name of {list(names)}"
+            raise SuiteError(f"--param {assignment!r}: expected name=value{known}")
+        wanted[name] = value
+    return wanted

@@ -10,18 +10,14 @@ instructions in every function of every profile, so that no two are equal and ev
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import gzip
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from harness import kept, profiles
@@ -82,7 +78,7 @@ def make(folder: Path, number: int, found: list[Kept], results: Path) -> list[st
                 (target / "count.json").write_text(json.dumps({**view.record, "commit": commit}))
                 if turn:
                     changed = other(view.profile(), turn)
-                    (target / "profile.json.gz").write_bytes(gzip.compress(changed.encode(), 1))
+                    kept.pack(target / "profile.json.gz", changed.encode())
                 else:
                     shutil.copy(view.folder / "profile.json.gz", target)
         print(f"\rmade {turn + 1} of {number} commits", end="", file=sys.stderr, flush=True)
@@ -121,14 +117,7 @@ def timed(folder: Path, *command: str | Path) -> float:
 
 
 def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files(folder))
-
-
-def files(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                yield Path(place, name)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

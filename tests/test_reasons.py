@@ -121,6 +121,16 @@ def test_what_is_not_kept_is_counted_and_kept(published):
     assert "counting" in answer.stderr and json.loads(answer.stdout)[0]["instructions per call"] == number
 
 
+def test_a_configuration_elsewhere_is_counted_in_its_own_folder(published):
+    two = ("--param", "turns=200", "--param", "times=once", "--config", f"{published.folder.name}/asv.conf.json")
+    commits = published.commits["first"], published.commits["equal"]
+    answer = harness(published.folder.parent, "diff", *commits, "work.Work", *two, "--again", "--json")
+    told = json.loads(answer.stdout)[0]
+    assert answer.stderr.count("counting work.Work") == 2
+    numbers = [published.result(commit, "work.Work")[2] for commit in commits]
+    assert [told["base instructions per call"], told["head instructions per call"]] == numbers
+
+
 def test_a_python_whose_frames_are_not_known_gets_the_c_view(published, monkeypatch, capsys):
     monkeypatch.chdir(published.folder)
     monkeypatch.setenv("HOME", str(published.folder))

@@ -131,6 +131,12 @@ def test_the_grid_and_a_graph_with_parameters_switched(look, published):
     page.wait_for_function("/[0-9] k$/.test(document.querySelector('.flot-y-axis .flot-tick-label').textContent)")
     look.picture("graph")
     assert page.evaluate("$.asv.pretty_unit(1987654321, 'instructions')") == "1.988 G"
+    assert page.evaluate("[999_960, 52_900, 7, 8e9].map((n) => $.asv.pretty_unit(n, 'instructions'))") == [
+        "1000 k",
+        "52.9 k",
+        "7",
+        "8 G",
+    ]
     assert page.evaluate("$.asv.pretty_unit(2, 'seconds')") == "2.000s"
     page.focus("#reasons-link")
     page.keyboard.press("Enter")

@@ -4,15 +4,12 @@ $(function () { // after asv's own, which makes $.asv
     const UNIT = "instructions";
     const HEADLINE = /\.track_\w+$/;
 
-    function readable(value) {
-        const sizes = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
-        const found = sizes.find(function (size) { return Math.abs(value) >= size[0]; });
-        return found ? (value / found[0]).toPrecision(4).replace(/\.?0+$/, "") + " " + found[1] : String(+value.toFixed(2));
-    }
+    // A digit more than elsewhere, since asv's tables show small steps; none that says nothing.
+    const short = (value) => readable(value, 4).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ");
 
     const pretty = $.asv.pretty_unit;
     $.asv.pretty_unit = function (value, unit) {
-        return unit === UNIT ? readable(value) : pretty(value, unit);
+        return unit === UNIT ? short(value) : pretty(value, unit);
     };
 
     // Where the reasons of the benchmark are that asv shows now, with the parameters that are chosen; "" elsewhere.
@@ -57,7 +54,7 @@ $(function () { // after asv's own, which makes $.asv
         if (benchmark && benchmark.unit === UNIT) {
             document.querySelectorAll("#main-graph .flot-y-axis .flot-tick-label").forEach(function (label) {
                 if (/^-?[\d.]+(e[+-]?\d+)?$/.test(label.textContent)) {
-                    const text = readable(Number(label.textContent));
+                    const text = short(Number(label.textContent));
                     if (label.textContent !== text) {
                         label.textContent = text;
                     }

@@ -7,14 +7,7 @@
 // A missing commit is the newest that has the benchmark. Text from profiles is only ever set as text.
 "use strict";
 
-// ---- numbers
-
-const SIZES = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
-
-function readable(value) {
-    const found = SIZES.find(([size]) => Math.abs(value) >= size);
-    return found ? `${(value / found[0]).toPrecision(3)} ${found[1]}` : String(+value.toFixed(2));
-}
+// ---- numbers, as numbers.js writes them
 
 const exact = (value) => value.toLocaleString("en", {maximumFractionDigits: 2});
 const signed = (value, text) => (value > 0 ? "+" : value < 0 ? "−" : "±") + text(Math.abs(value));
@@ -25,12 +18,12 @@ const direction = (value) => (value > 0 ? "more" : value < 0 ? "less" : "");
 // ---- elements
 
 function element(tag, attributes = {}, ...children) {
-    const svg = ["svg", "g", "rect", "text", "title"].includes(tag) && attributes.svg !== false;
+    const svg = ["svg", "g", "rect", "text"].includes(tag);
     const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
         if (name === "style") {
             made.style.cssText = value;
-        } else if (value !== undefined && value !== false && name !== "svg") {
+        } else if (value !== undefined && value !== false) {
             made.setAttribute(name, value === true ? "" : value);
         }
     }
