@@ -1,19 +1,26 @@
 # Two commands: `make bench` counts the suite and publishes it, `make test` passes the tests. Each does its own set-up.
-# COUNTER=readable counts several times faster, and without profiles.
+# COUNTER=readable counts several times faster, and without profiles. SUITE is quick, default or full. `make releases`
+# counts releases of torch instead of commits, and goes on where it was stopped.
 
 PYTHON ?= python3.11
 BENCH ?=
 COMMITS ?= HEAD^!
 COUNTER ?= callgrind
+SUITE ?= default
+RELEASES ?= ALL
 VENV := .venv
 BIN := $(VENV)/bin
 ASV := $(BIN)/asv
 
-.PHONY: bench test setup tools test-tools
+.PHONY: bench releases test setup tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
-	@BIN=$(BIN) COUNTER=$(COUNTER) sh scripts/bench.sh '$(COMMITS)' $(if $(BENCH),--bench '$(BENCH)')
+	@BIN=$(BIN) COUNTER=$(COUNTER) SUITE=$(SUITE) sh scripts/bench.sh '$(COMMITS)' $(if $(BENCH),--bench '$(BENCH)')
+
+releases: setup
+	@BIN=$(BIN) COUNTER=releases SUITE=$(SUITE) HARNESS_RESUME=1 \
+		sh scripts/bench.sh '$(RELEASES)' $(if $(filter full,$(SUITE)),,--skip-existing-successful) $(if $(BENCH),--bench '$(BENCH)')
 
 test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

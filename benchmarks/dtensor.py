@@ -1,28 +1,110 @@
-"""DTensor's dispatch: what an operation costs before any tensor is touched."""
+"""DTensor's dispatch: what an operation costs before any tensor is touched, on a mesh of 256 that is only pretended."""
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from harness import Workload
 
 
-class Detach(Workload):
-    """`detach` of a replicated DTensor: the cheapest operation there is, so nearly all of it is dispatch."""
+class OnMesh(Workload):
+    """Two replicated DTensors of 10 by 10; which operation is called on them, a subclass says as its `work`."""
 
     params = ["cpu", "cuda"]
     param_names = ["device"]
     calls = 100
     layouts = 9
+    rows = 10
+    requires_grad = False
 
     def setup(self, device):
-        if device == "cuda" and not torch.cuda.is_available():
-            raise NotImplementedError("no CUDA device")
         dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=256)
-        mesh = init_device_mesh(device, (256,), mesh_dim_names=("dp",))
-        self.tensor = DTensor.from_local(torch.ones(10, 10, device=device), mesh, [Replicate()])
+        self.device = device
+        self.mesh = init_device_mesh(device, (256,), mesh_dim_names=("dp",))
+        self.a, self.b = (self.distributed(Replicate()) for _ in range(2))
+
+    def distributed(self, placement):
+        local = torch.ones(self.rows, self.rows, device=self.device)
+        return DTensor.from_local(local, self.mesh, [placement]).requires_grad_(self.requires_grad)
+
+
+class Detach(OnMesh):
+    """`detach` of a replicated DTensor: the cheapest operation there is, so nearly all of it is dispatch."""
+
+    params = ["cpu", "cuda", "meta"]
 
     def work(self):
-        return self.tensor.detach()
+        return self.a.detach()
+
+
+class ToFromLocal(OnMesh):
+    """To the local tensor and back: the two steps every program takes that mixes DTensors with tensors."""
+
+    params = ["cpu", "cuda", "meta"]
+
+    def work(self):
+        return DTensor.from_local(self.a.to_local(), self.mesh, [Replicate()])
+
+
+class Collectives(OnMesh):
+    """Five redistributions, from and to every kind of placement: planning transforms and issuing collectives."""
+
+    calls = 10
+    layouts = 1
+
+    def setup(self, device):
+        super().setup(device)
+        self.c = self.distributed(Partial())
+
+    def work(self):
+        self.a.redistribute(placements=[Shard(0)]).redistribute(placements=[Shard(1)]).redistribute(
+            placements=[Replicate()]
+        )
+        self.c.redistribute(placements=[Replicate()])
+        self.c.redistribute(placements=[Shard(0)])
+
+
+class AddBackward(OnMesh):
+    """An addition, its sum, and backward through both: dispatch below autograd, on 512 by 512 as training has it."""
+
+    calls = 10
+    layouts = 1
+    rows = 512
+    requires_grad = True
+
+    def work(self):
+        (self.a + self.b).sum().backward()
+
+
+class Inplace(OnMesh):
+    """`add_` of two DTensors: placements are checked and nothing is made."""
+
+    def work(self):
+        return self.a.add_(self.b)
+
+
+class View(OnMesh):
+    """A view of another shape: the propagation rules of views, which carry shapes to placements."""
+
+    params = ["cpu", "cuda", "meta"]
+
+    def work(self):
+        return self.a.view(100)
+
+
+class Random(OnMesh):
+    """`uniform_`: random operations have an offset to keep in step on all ranks where the device supports that."""
+
+    def work(self):
+        return self.a.uniform_()
+
+
+class CustomHandler(OnMesh):
+    """`is_same_size`, which a handler of its own answers: dispatch that takes the shortest way out."""
+
+    params = ["cpu", "cuda", "meta"]
+
+    def work(self):
+        return torch.ops.aten.is_same_size(self.a, self.b)

@@ -1,9 +1,8 @@
 """Dynamo: tracing calls of plain Python functions."""
 
 import torch
-from torch._inductor.utils import fresh_cache
 
-from harness import Workload
+from harness import Compiling
 
 
 def f0(x):
@@ -57,29 +56,23 @@ class Chain(torch.nn.Module):
         return x
 
 
-class InlineChain(Workload):
-    """Compile 1000 calls, each of them inlined ten deep: what Dynamo costs per Python call it sees through."""
+class InlineChain(Compiling):
+    """Compile 1000 calls, each of them inlined ten deep: what Dynamo costs per Python call it sees through.
 
-    params = ["cpu", "cuda"]
-    param_names = ["device"]
-    region = "compile"
+    Kept because every model is functions calling functions, and symbolic execution of a call is Dynamo's daily bread.
+    """
+
     steps = 1000
+    small = {"steps": 2}
 
     def setup(self, device):
-        if device == "cuda" and not torch.cuda.is_available():
-            raise NotImplementedError("no CUDA device")
         torch.set_float32_matmul_precision("high")
         self.module = Chain(self.steps).to(device)
         self.input = torch.ones(10, device=device)
 
-    def warm_up(self):
-        self.module.steps = 2
-        super().warm_up()
+    def prepare(self):
+        super().prepare()
         self.module.steps = self.steps
 
-    def prepare(self):
-        torch._dynamo.reset()
-
     def work(self):
-        with fresh_cache():
-            torch.compile(self.module, backend="eager", dynamic=False)(self.input)
+        self.compile_and_call(self.module, self.input, backend="eager", dynamic=False)

@@ -79,7 +79,6 @@ class Pointwise(Statements):
 
             # @contiguous (trivial)
             x.contiguous()
-
             # @contiguous (non-trivial)
             x_t.contiguous()
 
@@ -88,7 +87,6 @@ class Pointwise(Statements):
 
             # @copy_
             x.copy_(y)
-
             # @zero_
             x.zero_()
 
@@ -103,7 +101,6 @@ class Pointwise(Statements):
 
             // @contiguous (trivial)
             x.contiguous();
-
             // @contiguous (non-trivial)
             x_t.contiguous();
 
@@ -112,7 +109,6 @@ class Pointwise(Statements):
 
             // @copy_
             x.copy_(y);
-
             // @zero_
             x.zero_();
 

@@ -6,19 +6,21 @@ from harness import Workload
 
 
 class Add1(Workload):
-    """One call of a compiled `a + 1` on two elements: all of it is overhead."""
+    """One call of a compiled `a + 1` on two elements: all of it is overhead.
+
+    Kept because every call of every compiled function pays it.
+    """
 
     params = [["plain", "inference_mode", "requires_grad", "backward"], [False, True], ["cpu", "cuda"]]
     param_names = ["grad_mode", "dynamic", "device"]
     calls = 100
     layouts = 9
+    backend = "inductor"
 
     def setup(self, grad_mode, dynamic, device):
-        if device == "cuda" and not torch.cuda.is_available():
-            raise NotImplementedError("no CUDA device")
         torch._dynamo.reset()
         self.a = torch.ones(2, device=device, requires_grad=grad_mode in ("requires_grad", "backward"))
-        self.add1 = torch.compile(lambda a: a + 1, fullgraph=True, dynamic=dynamic)
+        self.add1 = torch.compile(lambda a: a + 1, backend=self.backend, fullgraph=True, dynamic=dynamic)
         self.pending = []
         self.backward = grad_mode == "backward"
         self.work = {"inference_mode": self.call_in_inference_mode, "backward": self.go_back}.get(grad_mode, self.call)
@@ -43,3 +45,14 @@ class Add1(Workload):
         self.pending.pop().backward()
 
     work = call
+
+
+class EagerAdd1(Add1):
+    """The same call with nothing compiled behind it: the wrapper and the guards alone."""
+
+    params = ["cpu", "cuda"]
+    param_names = ["device"]
+    backend = "eager"
+
+    def setup(self, device):
+        super().setup("plain", False, device)

@@ -6,9 +6,10 @@ Who stands on whom, from the door down; each module imports only from below.
     reasons, asv_pages                what explain and diff tell; what asv publishes of it
     lookup                            what is kept of a count, counted first where it is not
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
-    probing, asv_git                  the process that counts commits; asv's git, less submodules
+    probing, asv_git, asv_releases    the process that counts commits; asv's git, less submodules; releases as commits
     selection                         which benchmark and cases a name means
     torch_statements                  an asv class made of short definitions in Python and C++
+    torch_workloads                   an asv class that compiles
     build                             the process that builds what cases need
     workload                          the abstract asv class; count, ask
     session                           start a supervisor, ask it, stop it
@@ -16,6 +17,7 @@ Who stands on whom, from the door down; each module imports only from below.
     running                           a worker that is being waited for
     fork_server, builds, schedule     the server held from outside; building; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
+    costs                             what benchmarks cost to count
     source, kept                      what makes a version; what stays beside asv's results
     tables, flame, pages              where instructions went: as text, as a picture, on pages
     explanation                       where a count's instructions went, and where two counts differ
@@ -43,10 +45,12 @@ from harness.definitions import GroupedModules, GroupedSetup, GroupedStmts, Grou
 from harness.errors import CaseSkipped, CountError, HarnessError, StartError, SuiteError
 from harness.expansion import materialize
 from harness.torch_statements import Statements
+from harness.torch_workloads import Compiling
 from harness.workload import Workload, count
 
 __all__ = [
     "CaseSkipped",
+    "Compiling",
     "CountError",
     "GroupedModules",
     "GroupedSetup",

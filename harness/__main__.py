@@ -1,5 +1,6 @@
-"""`python -m harness COMMAND`: asv's numbers without asv (`count`), where they come from (`explain`), why they changed
-(`diff`), a commit's Python over a wheel (`overlay`), and the commit that changed a number (`bisect`)."""
+"""`python -m harness COMMAND`: asv's numbers without asv (`count`), what they cost (`costs`), where they come from
+(`explain`), why they changed (`diff`), a commit's Python over a wheel (`overlay`), and the commit that changed a number
+(`bisect`)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from harness import messages, overlay, reasons, session, workload
+from harness import costs, messages, overlay, reasons, session, workload
 from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
@@ -20,8 +21,7 @@ from harness.selection import choose, find
 def main() -> int:
     arguments = _arguments()
     try:
-        commands = {"count": count, "explain": explain, "diff": diff, "overlay": lay_over, "bisect": search_range}
-        return commands[arguments.command](arguments)
+        return COMMANDS[arguments.command](arguments)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
@@ -60,6 +60,13 @@ def count(arguments: argparse.Namespace) -> int:
                 for number in counted.numbers:
                     print(f"{counted.per_call(number):>22,.2f}  {number}", flush=True)
     return status
+
+
+def tell_costs(arguments: argparse.Namespace) -> int:
+    """Print what each benchmark took when it was last counted."""
+    root = Path(arguments.config).resolve().parent / ".asv"
+    print("\n".join(costs.lines(costs.costs(costs.newest(root, arguments.counter, arguments.bench)))))
+    return 0
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -136,6 +143,16 @@ def _wheels(arguments: argparse.Namespace) -> Path | None:
     return Path(arguments.wheels) if arguments.wheels else None
 
 
+COMMANDS = {
+    "count": count,
+    "costs": tell_costs,
+    "explain": explain,
+    "diff": diff,
+    "overlay": lay_over,
+    "bisect": search_range,
+}
+
+
 def _arguments() -> argparse.Namespace:
     parser = _parser()
     arguments, left = parser.parse_known_args()
@@ -159,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         "--counter", choices=KINDS, help="what counts (default: HARNESS_COUNTER's value, else callgrind)"
     )
     counting.add_argument("--json", action="store_true", help="one JSON object a case")
+
+    telling = commands.add_parser("costs", help="tell what each benchmark took when it was last counted")
+    telling.add_argument("--bench", default="", metavar="REGEX", help="only benchmarks with this in their names")
+    telling.add_argument("--counter", choices=KINDS, default="callgrind", help="counted with it (default: %(default)s)")
+    telling.add_argument("--config", default="asv.conf.json", help="asv's configuration (default: %(default)s)")
 
     explaining = commands.add_parser("explain", help="tell where a benchmark's instructions go")
     explaining.add_argument("benchmark", help="as asv names it, e.g. dtensor.Detach")

@@ -38,15 +38,14 @@ def objects_of(repository: Any) -> Path:
 
 
 def repository_of(configuration: Path) -> Repository:
-    """The repository whose commits a configuration counts: the clone that it names, or asv's mirror of the address that
-    it names. Raises StartError, RepositoryError."""
+    """The repository whose commits a configuration counts: the clone that it names, or what asv makes of anything else
+    (a mirror of an address). Raises StartError, RepositoryError."""
     try:
         location = str(Config.load(str(configuration.resolve())).repo)
     except UserError as error:
         raise StartError(f"asv does not take {configuration}: {error}") from None
-    if ":" in location:
-        return Repository(Shelf(configuration).repository)
-    return Repository(configuration.resolve().parent / location)
+    clone = configuration.resolve().parent / location
+    return Repository(clone if clone.is_dir() else Shelf(configuration).repository)
 
 
 class Shelf:

@@ -36,10 +36,11 @@ class ForkServer:
     ) -> None:
         self.ready: messages.Ready | None = None
         self._scratch = scratch
-        self._control, control_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.reports, reports_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.settimeout(_ANSWER_SECONDS)
+        self._control, control_inside = _packets()
+        self._bare_control, bare_control_inside = _packets()
+        self.reports, reports_inside = _packets()
         self.reports.setblocking(False)
+        self._parents: dict[int, socket.socket] = {}
         folder = scratch.root / f"server{number}"
         folder.mkdir()
         told = {
@@ -54,7 +55,12 @@ class ForkServer:
         environment = {**server_environment(scratch, rules), **launch.environment}
         if configuration.padding:
             environment["PADDING"] = "x" * configuration.padding
-        inherited = {messages.CONTROL: control_inside.fileno(), messages.REPORTS: reports_inside.fileno()}
+        inside = {
+            messages.CONTROL: control_inside,
+            messages.REPORTS: reports_inside,
+            messages.BARE_CONTROL: bare_control_inside,
+        }
+        inherited = {number: end.fileno() for number, end in inside.items()}
         with open(folder / "output.txt", "wb") as output:
             self.process = subprocess.Popen(
                 [*launch.command, *interpreter(_START)],
@@ -67,8 +73,8 @@ class ForkServer:
                 preexec_fn=lambda: _place(inherited),
                 start_new_session=True,
             )
-        control_inside.close()
-        reports_inside.close()
+        for end in inside.values():
+            end.close()
         self._folder = folder
 
     def receive(self) -> messages.Ready | messages.Report | None:
@@ -81,25 +87,28 @@ class ForkServer:
             self.ready = message
         return message
 
-    def fork(self, order: messages.Order) -> int:
-        """Start a worker and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
+    def fork(self, order: messages.Order, preloaded: bool) -> int:
+        """Start a worker, of the server or of its bare twin, and return its pid. Raises ServerDied, and OSError where
+        the kernel refuses."""
+        control = self._control if preloaded else self._bare_control
         # Always as long: the number of a worker must not move what lies behind the request in its memory.
-        pid = self._request(b"F" + messages.encode(order).ljust(_ORDER_BYTES))
+        pid = self._request(control, b"F" + messages.encode(order).ljust(_ORDER_BYTES))
         if pid < 0:
             raise OSError(-pid, f"the fork server could not fork: {os.strerror(-pid)}")
+        self._parents[pid] = control
         return pid
 
     def wait(self, pid: int) -> int | None:
         """The wait status of a worker that has ended; None if the server is not there to tell."""
         try:
-            return self._request(b"W" + struct.pack("=i", pid))
+            return self._request(self._parents.pop(pid), b"W" + struct.pack("=i", pid))
         except ServerDied:
             return None
 
-    def _request(self, packet: bytes) -> int:
+    def _request(self, control: socket.socket, packet: bytes) -> int:
         try:
-            self._control.send(packet)
-            answer = self._control.recv(4)
+            control.send(packet)
+            answer = control.recv(4)
         except OSError as error:
             raise ServerDied(f"the fork server does not answer ({error})") from None
         if len(answer) != 4:
@@ -119,11 +128,17 @@ class ForkServer:
         return "; ".join(part for part in (status, reason, output) if part)
 
     def end(self) -> None:
-        """Kill the server; its workers die with it."""
+        """Kill the server; its twin and all workers die with it."""
         self.process.kill()
         self.process.wait()
-        self._control.close()
-        self.reports.close()
+        for end in (self._control, self._bare_control, self.reports):
+            end.close()
+
+
+def _packets() -> tuple[socket.socket, socket.socket]:
+    ours, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_ANSWER_SECONDS)
+    return ours, inside
 
 
 def _place(inherited: dict[int, int]) -> None:

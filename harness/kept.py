@@ -199,6 +199,16 @@ class Kept:
             raise ValueError(f"{self.folder / _RAW} is cut short: {error}") from None
 
 
+def earlier(place: Place, version: str, counter: str) -> Counted | None:
+    """What was counted at `place` before, less its profile, if it was this version of the benchmark by this counter."""
+    found = Kept.load(place.folder)
+    if found is None or found.record.get("version") != version or found.fingerprint.get("counter") != counter:
+        return None
+    record = found.record
+    numbers = (record["total"], record["overhead"], record["calls"])
+    return Counted(0, *numbers, None, record["seconds"], tuple(record["layouts"]), record["numbers"], found.fingerprint)
+
+
 def commits(root: Path) -> list[str]:
     """The commits of which counts are kept under asv's folder `root`."""
     return sorted(path.name for path in (root / "counts").glob("*") if path.is_dir())

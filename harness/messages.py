@@ -11,9 +11,11 @@ import dataclasses
 import json
 from typing import Any
 
-#: The file numbers at which a server finds its two packet sockets: requests to fork and their answers, and reports.
+#: The file numbers at which a server finds its packet sockets: requests to fork and their answers, and reports.
 CONTROL = 3
 REPORTS = 4
+#: And the third: requests to the server's twin, which never imports the library under test.
+BARE_CONTROL = 5
 #: The number that a workload is about, among those that one run of it gives.
 HEADLINE = "instructions"
 #: What asv adds to a benchmark's name for it.
@@ -27,7 +29,8 @@ class Case:
     """A workload with one choice of parameters.
 
     `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
-    `parameters` are their texts. `needs` names what must be built before the case can be counted.
+    `parameters` are their texts. `needs` names what must be built before the case can be counted. `preloaded` says that
+    its worker is to begin with the library under test imported.
     """
 
     module: str
@@ -36,6 +39,7 @@ class Case:
     parameters: tuple[str, ...]
     limit_seconds: float
     needs: tuple[str, ...] = ()
+    preloaded: bool = True
 
     @property
     def benchmark(self) -> tuple[str, str]:

@@ -76,6 +76,10 @@ class Rules:
     def enter_worker(self, folder: str) -> None:
         """In a worker, before the workload's module is imported. `folder` is empty and the worker's own."""
 
+    def refuses(self, params: dict[str, object]) -> str | None:
+        """In a worker: why a case with these parameters, by name, cannot be counted on this machine; None if it can."""
+        return None
+
     def versions(self) -> dict[str, str]:
         """In the server, after `preload`: what else tells two builds apart."""
         return {}

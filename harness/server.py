@@ -1,8 +1,9 @@
 """Inside valgrind: import once, stay pristine, fork a worker per request.
 
-Started with `main` in a folder of the scratch folder, with two packet sockets: CONTROL brings requests to
+Started with `main` in a folder of the scratch folder, with three packet sockets: CONTROL brings requests to
 `serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
-supervisor closes its end of CONTROL.
+supervisor closes its end of CONTROL. Before it imports the library under test it forks a twin, which never does, and
+takes its requests from BARE_CONTROL: from it come the workers that are to count an import.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-from harness import counter, messages, rules, worker
+from harness import counter, messages, processes, rules, worker
 from harness.errors import HarnessError
 
 
@@ -44,8 +45,13 @@ def main() -> None:
         for module in configuration["import_first"]:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
+        if os.fork() == 0:
+            processes.die_with_parent()
+            os.close(messages.CONTROL)
+            _serve(client_requests, messages.BARE_CONTROL, reports, tool, rules.Rules())
+            os._exit(0)
+        os.close(messages.BARE_CONTROL)
         suite_rules.preload()
-        client_requests.know_types(_types())
         versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
     except HarnessError as error:
         give_up(reports, str(error), "")
@@ -53,15 +59,23 @@ def main() -> None:
         give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
 
     reports.send(messages.encode(messages.Ready(versions)))
+    _serve(client_requests, messages.CONTROL, reports, tool, suite_rules)
+
+
+def _serve(
+    client_requests: Any, control: int, reports: socket.socket, tool: counter.Counter, told: rules.Rules
+) -> None:
+    """Fork workers until nobody can ask for one any more; in a worker, live its life."""
+    client_requests.know_types(_types())
     # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
     gc.collect()
     gc.disable()
     gc.freeze()
-    request = client_requests.serve(messages.CONTROL)
+    request = client_requests.serve(control)
     if request is not None:
         gc.enable()
         memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
-        worker.live(request, reports, tool, suite_rules, memory)
+        worker.live(request, reports, tool, told, memory)
 
 
 def _keep_names(folder: str) -> None:

@@ -231,7 +231,7 @@ class Supervisor:
             folder = self._scratch.worker_folder(_folder_name(case))
             built = str(self._builds.folder(case))
             order = messages.Order(number, case.module, case.workload, case.index, str(folder), built)
-            pid = server.fork(order)
+            pid = server.fork(order, case.preloaded)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
             # It died since its last event was seen: not this case's fault, which another server will count.

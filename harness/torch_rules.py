@@ -280,6 +280,12 @@ class TorchRules(Rules):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
         os.environ["TRITON_CACHE_DIR"] = os.path.join(folder, "triton")
 
+    def refuses(self, params: dict[str, object]) -> str | None:
+        """A parameter named `device` is the device of the case's tensors."""
+        if params.get("device") == "cuda" and not importlib.import_module("torch").cuda.is_available():
+            return "no CUDA device"
+        return None
+
     def versions(self) -> dict[str, str]:
         torch = importlib.import_module("torch")
         return {

@@ -20,13 +20,14 @@ import dataclasses
 import gc
 import importlib
 import os
+import pkgutil
 import random
 import socket
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -91,6 +92,9 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
     rules.enter_worker(order.folder)
     memory.renew_allocators()
     workload, params = _find(order)
+    refused = _lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
+    if refused is not None:
+        return messages.Skipped(order.number, refused)
     try:
         workload.setup(*params)
     except NotImplementedError as reason:
@@ -146,6 +150,18 @@ def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:
     params = workload.product()[order.index]
     workload.built = Path(order.built)
     return workload, params
+
+
+def _lacks(names: Sequence[str]) -> str | None:
+    """Which of these dotted names leads nowhere, and in which version; None if all are there."""
+    for name in names:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            package = name.partition(".")[0]
+            version = getattr(importlib.import_module(package), "__version__", "")
+            return f"{package} {version} has no {name}"
+    return None
 
 
 def _failed(order: messages.Order, error: BaseException) -> messages.Failed:

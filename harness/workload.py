@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,12 @@ class Workload(abc.ABC):
     region = "work"
     #: How many calls one count holds. One call right after a collection of garbage costs more than the average of many.
     calls = 1
+    #: Dotted names that the library under test must have: where it has not, in an older release, the cases are skipped.
+    requires: Sequence[str] = ()
+    #: Attributes and the values they have while it warms up: smaller sizes, which meet the same code with less work.
+    small: Mapping[str, Any] = {}
+    #: Whether its worker begins with the library under test imported. Without, importing it can be what is counted.
+    preloaded = True
     #: By how much of itself a count may move although nothing that matters changed; scripts/noise.py measures it.
     noise = 0.004
     #: Seconds of wall time that a case may take under valgrind before it is ended.
@@ -82,10 +88,14 @@ class Workload(abc.ABC):
         """Reset before each counted run; not counted."""
 
     def warm_up(self) -> None:
-        """Before anything is counted: whatever happens only the first time. One call of `work`, unless a workload knows
-        how to meet the same code with less work."""
+        """Before anything is counted, what happens only the first time: one call of `work`, as `small` as it gets."""
+        before = {name: vars(self)[name] for name in self.small if name in vars(self)}
+        vars(self).update(self.small)
         self.prepare()
         self.work()
+        for name in self.small:
+            delattr(self, name)
+        vars(self).update(before)
 
     @abc.abstractmethod
     def work(self) -> object:
@@ -112,6 +122,11 @@ class Workload(abc.ABC):
         none of them can be counted; what is wrong with one of them, `setup` is to find out.
         """
         raise NotImplementedError(f"{cls.__name__} has needs and no `build`")
+
+    @classmethod
+    def large(cls, *params: Any) -> bool:
+        """Whether a case with these parameters takes minutes, so that only the full suite counts it."""
+        return False
 
     @classmethod
     def generated(cls) -> str:
@@ -169,8 +184,16 @@ class Workload(abc.ABC):
         names = tuple(str(value) for value in params)
         index = cls.product().index(params)
         return messages.Case(
-            cls.__module__, cls.__qualname__, index, names, cls.limit_seconds, needs=cls.needs(*params)
+            cls.__module__, cls.__qualname__, index, names, cls.limit_seconds, cls.needs(*params), cls.preloaded
         )
+
+    @classmethod
+    def wanted(cls, params: Sequence[Any]) -> bool:
+        """Whether the suite that HARNESS_SUITE names ("default", or "full") counts this case."""
+        name = os.environ.get("HARNESS_SUITE", "default")
+        if name not in ("default", "full"):
+            raise SuiteError(f"HARNESS_SUITE is {name!r}; known are default and full (a smaller one is asv's --bench)")
+        return name == "full" or not cls.large(*params)
 
     @classmethod
     def benchmark(cls) -> str:
@@ -187,6 +210,16 @@ class Workload(abc.ABC):
             if number != messages.HEADLINE and not KINDS[configuration.counter].readable:
                 raise CaseSkipped(
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
+                )
+            place = kept.place_of(self.benchmark(), self.case(params).parameters)
+            again = os.environ.get("HARNESS_RESUME") == "1" or not self.wanted(params)
+            earlier = kept.earlier(place, str(self.version), configuration.counter) if again and place else None
+            if earlier is not None:
+                print("counted in an earlier run", file=sys.stderr)
+                return _told(earlier, number)
+            if not self.wanted(params):
+                raise CaseSkipped(
+                    "takes minutes, so only the full suite counts it: `make bench SUITE=full`, or HARNESS_SUITE=full"
                 )
             here = Path.cwd()
             running = contextlib.nullcontext(here) if session.running_in(here) else session.session(configuration)
@@ -239,7 +272,8 @@ def ask(
     choices = workload.choices()
     if tuple(params) not in choices:
         raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}")
-    order = tuple(other.case(choice) for other in suite(workload.__module__) for choice in other.choices())
+    every = ((other, choice) for other in suite(workload.__module__) for choice in other.choices())
+    order = tuple(other.case(choice) for other, choice in every if other.wanted(choice))
     case = workload.case(tuple(params))
     names = case.parameters
     with session.asking(directory, messages.Ask(case, order, number)) as report:
@@ -275,7 +309,8 @@ def _failure(report: messages.Failed, benchmark: str, parameters: tuple[str, ...
 def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
     """How a supervisor for this workload's suite is started; the user's environment may say more.
 
-    HARNESS_COUNTER ("callgrind"), HARNESS_CORES, HARNESS_AHEAD and HARNESS_PROGRESS are read here and nowhere else.
+    HARNESS_COUNTER ("callgrind"), HARNESS_CORES, HARNESS_AHEAD and HARNESS_PROGRESS are read here and nowhere else;
+    HARNESS_SUITE and HARNESS_RESUME, which say which cases to count, where asv asks.
     """
     top = sys.modules[workload.__module__.partition(".")[0]]
     if top.__file__ is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -295,3 +296,89 @@ def test_a_count_that_cannot_be_kept_is_reported_all_the_same(here, monkeypatch,
         monkeypatch.setenv(f"ASV_{name}", value)
     assert instructions(Loop, (10, "list"), here) > 0
     assert "its profile could not be kept" in capsys.readouterr().err
+
+
+# Suites, sizes, releases, imports
+
+Sized = find(SUITES / "plain", "suites.Sized")
+BENCHMARKS = {name: find(SUITES / "plain", f"suites.{name}") for name in ("Older", "Born", "BornEarly", "Imports")}
+
+
+def test_a_large_case_is_for_the_full_suite_and_for_whoever_asks_for_it_by_name(here, monkeypatch):
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    monkeypatch.chdir(here)
+    small = Sized().track_instructions(10)
+    with pytest.raises(SkipNotImplemented, match="make bench SUITE=full"):
+        Sized().track_instructions(1000)
+    assert instructions(Sized, (1000,), here) > small
+    monkeypatch.setenv("HARNESS_SUITE", "full")
+    assert Sized().track_instructions(1000) == instructions(Sized, (1000,), here)
+    monkeypatch.setenv("HARNESS_SUITE", "quick")
+    with pytest.raises(SuiteError, match="HARNESS_SUITE is 'quick'; known are default and full"):
+        Sized().track_instructions(10)
+
+
+def test_idle_cores_do_not_run_ahead_to_a_large_case(tmp_path, monkeypatch):
+    progress = tmp_path / "progress.txt"
+    fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
+    with session.session(workload.configuration_for(Loop, **fields)) as directory:
+        instructions(find(SUITES / "plain", "loops.Loop"), (10, "list"), directory)
+        assert wait_until(lambda: "Sized(10)" in progress.read_text(), 60)
+    assert "Sized(1000)" not in progress.read_text()
+
+
+def test_a_count_that_is_kept_is_given_again_on_request_and_where_none_would_be_taken(here, monkeypatch, tmp_path):
+    for name, value in (("CONF_DIR", str(tmp_path)), ("COMMIT", "abc"), ("ENV_NAME", "env")):
+        monkeypatch.setenv(f"ASV_{name}", value)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HARNESS_SUITE", "full")
+    counted = Sized().track_instructions(1000)
+    monkeypatch.setenv("HARNESS_SUITE", "default")
+    assert Sized().track_instructions(1000) == counted, "the full suite's number is not lost"
+
+    (record,) = tmp_path.glob(".asv/counts/abc/env/*Sized/1000/count.json")
+    for name, changed in (("total", 10**9), ("version", "another")):
+        record.write_text(json.dumps({**json.loads(record.read_text()), name: changed}))
+        monkeypatch.setenv("HARNESS_SUITE", "full")
+        monkeypatch.setenv("HARNESS_RESUME", "1")
+        found = Sized().track_instructions(1000)
+        assert (found > 10**8) == (name == "total"), "only another version is counted anew"
+
+
+def test_warming_up_is_small_and_leaves_no_trace():
+    case = Sized()
+    case.setup(10)
+    case.warm_up()
+    assert case.warmed_with == (1, 2) and (case.size, case.shared) == (10, 5)
+    del case.warmed_with
+    assert vars(case) == {"size": 10}
+
+
+def test_what_a_release_lacks_is_the_reason_for_skipping(here):
+    sentence = "^json 2[.0-9]* has no json.decoder.JSONDecoder.of_the_future$"
+    with pytest.raises(CaseSkipped, match=sentence):
+        instructions(BENCHMARKS["Older"], (), here)
+
+
+def parent(name, directory) -> int:
+    """The process that forks the workers of this benchmark."""
+    with pytest.raises(CaseSkipped) as found:
+        instructions(BENCHMARKS[name], (), directory)
+    return int(found.value.args[0].split()[0])
+
+
+def test_a_worker_may_begin_before_anything_is_imported(here):
+    assert parent("Born", here) == parent("Born", here) != parent("BornEarly", here) == parent("BornEarly", here)
+    first = instructions(BENCHMARKS["Imports"], (), here)
+    assert first == instructions(BENCHMARKS["Imports"], (), here) > 1000
+
+
+@pytest.mark.parametrize("killed", ["Born", "BornEarly"])
+def test_server_and_twin_die_together_and_are_replaced(here, killed):
+    first = instructions(BENCHMARKS["Imports"], (), here)
+    server, twin = parent("Born", here), parent("BornEarly", here)
+    os.kill(server if killed == "Born" else twin, signal.SIGKILL)
+    assert instructions(BENCHMARKS["Imports"], (), here) == first
+    assert wait_until(lambda: not {server, twin} & set(our_processes()))
+    assert parent("Born", here) not in (server, twin)

@@ -32,9 +32,10 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone):
     assert "benchmarks.dtensor.Detach(cpu)" in answer.stdout  # the progress
     assert "pages: .asv/html/index.html" in answer.stdout
     (result,) = clone.glob(".asv/results/*/*-*.json")
-    count, cuda = json.loads(result.read_text())["results"]["dtensor.Detach.track_instructions"][0]
-    assert 40_000 < count < 80_000
+    count, cuda, meta = json.loads(result.read_text())["results"]["dtensor.Detach.track_instructions"][0]
+    assert 40_000 < count < 80_000 and 40_000 < meta < 80_000
     assert cuda is None or math.isnan(cuda) or cuda > 40_000
+    assert "dtensor.Detach\n" in answer.stdout and "min in all" in answer.stdout  # what it cost
     (kept,) = clone.glob(".asv/counts/*/*/dtensor.Detach/cpu/count.json")
     assert json.loads(kept.read_text())["instructions per call"] == count
     assert (clone / ".asv/html/index.html").exists()

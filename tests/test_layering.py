@@ -100,6 +100,7 @@ def test_the_door_is_sorted_and_frozen():
     assert harness.__all__ == sorted(harness.__all__)
     assert harness.__all__ == [
         "CaseSkipped",
+        "Compiling",
         "CountError",
         "GroupedModules",
         "GroupedSetup",

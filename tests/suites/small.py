@@ -4,6 +4,7 @@ import torch
 from small_suite.aotdispatcher import AOTDispatcher
 from small_suite.dtensor import Detach
 from small_suite.dynamo_inline import InlineChain
+from small_suite.export import SumFloordiv
 from small_suite.runtime_overhead import Add1
 
 from harness import Workload
@@ -20,6 +21,10 @@ class SmallInlineChain(InlineChain):
 class SmallAdd1(Add1):
     calls = 10
     layouts = 1
+
+
+class SmallSumFloordiv(SumFloordiv):
+    numbers = 4
 
 
 class SmallDetach(Detach):

@@ -1,0 +1,41 @@
+import pytest
+
+from harness import costs, kept
+from harness.errors import SuiteError
+from harness.messages import Counted
+
+
+@pytest.fixture
+def root(tmp_path):
+    def keep(commit, benchmark, case, total, count, counter="callgrind"):
+        counted = Counted(1, total, 0, 10, None, {"setup": 1.0, "warm-up": 2.0, "count": count, "overhead": 0.5})
+        counted = Counted(**{**vars(counted), "fingerprint": {"counter": counter}})
+        kept.keep(counted, kept.Place(tmp_path / ".asv", commit, counter, benchmark, (case,)))
+
+    keep("a", "dtensor.View", "cpu", 70, 9.0)
+    keep("b", "dtensor.View", "cpu", 100, 3.0)
+    keep("b", "dtensor.View", "meta", 300, 4.0)
+    keep("b", "dtensor.View", "meta", 999, 90.0, "readable")
+    keep("b", "loops.AddLoop", "cpu", 5000, 60.0)
+    return tmp_path / ".asv"
+
+
+def test_the_newest_count_of_each_case_speaks_for_it(root):
+    view, loop = costs.costs(costs.newest(root, "callgrind"))
+    assert view == costs.Cost("dtensor.View", 2, 10, 30, (2.0, 4.0, 8.0))
+    assert (loop.cases, loop.least, loop.most) == (1, 500, 500)
+
+
+def test_the_table_adds_up(root):
+    header, *rows, last = costs.lines(costs.costs(costs.newest(root, "callgrind")))
+    assert len(rows) == 2 and len({len(line.split("   ")[0]) for line in (header, *rows)}) <= 3
+    assert last.split() == ["3", "3.0", "6.0", "68.5", "seconds", "of", "one", "core,", "1.3", "min", "in", "all"]
+    assert rows[0].split() == ["2", "10", "-", "30", "2.0", "4.0", "8.0", "dtensor.View"]
+
+
+def test_a_choice_of_benchmarks_is_asvs(root):
+    assert [cost.benchmark for cost in costs.costs(costs.newest(root, "callgrind", "^dten"))] == ["dtensor.View"]
+    with pytest.raises(SuiteError, match="no count by callgrind of any 'nothing' is kept"):
+        costs.newest(root, "callgrind", "nothing")
+    with pytest.raises(SuiteError, match="no regular expression"):
+        costs.newest(root, "callgrind", "(")

@@ -1,0 +1,374 @@
+"""Every workload natively, once: that what it says is compiled, dispatched or imported really is."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness import Statements, workload
+from harness.selection import find
+from tests.conftest import ROOT
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+SUITE = ROOT / "benchmarks"
+#: Those that test_torch.py looks at, with the counters.
+ELSEWHERE = {"AOTDispatcher", "InlineChain", "Add1", "Detach"}
+#: By class, the tests below that look at it.
+LOOKED_AT: set[str] = set()
+
+
+def made(name: str, *params: Any) -> Any:
+    """The workload, set up for this case and ready for `work`."""
+    LOOKED_AT.add(name.rpartition(".")[2])
+    found = find(SUITE, name)
+    assert params in found.choices()
+    case: Any = found()
+    case.setup(*params)
+    case.prepare()
+    return case
+
+
+@pytest.fixture(autouse=True)
+def as_if_new():
+    """What a workload sets for its worker's whole life is undone, since here all live in one process."""
+    import torch.distributed as dist
+    import torch.fx.experimental._config as fx_config
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    counters.clear()
+    stack_traces = torch.fx.config.do_not_emit_stack_traces
+    precision = torch.get_float32_matmul_precision()
+    with torch._dynamo.config.patch(), fx_config.patch():
+        yield
+    torch.fx.config.do_not_emit_stack_traces = stack_traces
+    torch.set_float32_matmul_precision(precision)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@pytest.fixture
+def graphs(monkeypatch) -> list[Any]:
+    """The graphs that Dynamo hands on; nothing is made of them, so that every backend is as quick as "eager"."""
+    found: list[Any] = []
+    real = torch.compile
+
+    def backend(graph, inputs):
+        found.append(graph)
+        return graph.forward
+
+    def compile(body: Callable[..., Any], **options: Any) -> Any:
+        return real(body, **{**options, "backend": backend})
+
+    monkeypatch.setattr(torch, "compile", compile)
+    return found
+
+
+@pytest.fixture
+def programs(monkeypatch) -> list[Any]:
+    """What torch.export gives."""
+    found: list[Any] = []
+    real = torch.export.export
+    monkeypatch.setattr(torch.export, "export", lambda *given, **options: found.append(real(*given, **options)))
+    return found
+
+
+def called(graph: Any) -> Counter[str]:
+    """How often each function and method is called in a graph, by the last part of its name."""
+    names = (
+        str(node.target) if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        for node in graph.graph.nodes
+        if node.op in ("call_function", "call_method")
+    )
+    return Counter(name.removesuffix(".default").rpartition(".")[2] for name in names)
+
+
+# AOTAutograd
+
+
+def test_the_partitioner_gets_a_chain_of_a_hundred_products(graphs):
+    case = made("aotdispatcher.Partitioner", "cpu")
+    case.work()
+    (graph,) = graphs
+    assert called(graph) == {"matmul": 100, "sin": 200}
+    assert sum(node.op == "placeholder" for node in graph.graph.nodes) == 101
+
+
+def test_parallel_uses_feed_each_other_in_place(graphs):
+    made("aotdispatcher.ParallelUses", "cpu").work()
+    (graph,) = graphs
+    found = called(graph)
+    assert (found["sin"], found["mul"], found["isub"]) == (12, 12, 36)
+    assert found["add"] + found["radd"] + found["iadd"] == 16 * 2 + 16
+
+
+@pytest.mark.parametrize("name", ["Partitioner", "ParallelUses"])
+def test_training_is_partitioned(name):
+    from torch._dynamo.utils import counters
+
+    made(f"aotdispatcher.{name}", "cpu").work()
+    assert counters["aot_autograd"]["ok"] == 1 and not counters["graph_break"]
+
+
+# Long graphs
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_add_loop_is_as_long_as_it_says(graphs, dynamic):
+    case = made("loops.AddLoop", "eager", dynamic, 1000, "cpu")
+    case.steps = 100
+    case.work()
+    (graph,) = graphs
+    found = called(graph)
+    assert (found["clone"], found["add"], found["mul"] + found["rmul"], found["sin"]) == (1, 34 + 33, 33, 33)
+    assert find(SUITE, "loops.AddLoop").parameters()[2][-1] == 1000
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_mm_loop_multiplies_201_times_and_tunes(graphs, monkeypatch, dynamic):
+    seen = []
+    case = made("loops.MMLoop", dynamic, "cpu")
+    real = case.compile_and_call
+    case.compile_and_call = lambda *given, **options: (
+        seen.append(torch._inductor.config.max_autotune),
+        real(*given, **options),
+    )
+    case.work()
+    (graph,) = graphs
+    assert called(graph) == {"mm": 201} and seen == [True]
+
+
+# Modules
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_twenty_linears_are_called_forty_times(graphs, backend):
+    made("basic_modules.ListOfLinears", backend, False, "cpu").work()
+    (graph,) = graphs
+    assert called(graph)["linear"] == 40
+
+
+def test_nested_modules_call_relu_426_times(graphs):
+    case = made("basic_modules.NestedModule", "cpu")
+    case.work()
+    (graph,) = graphs
+    assert called(graph)["relu"] == 426
+    assert sum(type(module).__name__ == "Nested" for module in case.module.modules()) == 85
+
+
+def test_deep_modules_are_forty_deep(graphs):
+    case = made("basic_modules.DeepNestedModule", "cpu")
+    case.work()
+    (graph,) = graphs
+    assert called(graph) == {"linear": 41}
+    assert max(name.count("child") for name, _ in case.module.named_modules()) == 40
+
+
+# Symbols
+
+
+def test_sizes_are_read_checked_and_split_by(graphs):
+    made("symbolic_shapes.UpdateHint", "cpu").work()
+    (graph,) = graphs
+    found = called(graph)
+    assert found["split"] == 1 and found["_check"] + found["ge"] + found["le"] >= 40, found
+
+
+@pytest.mark.parametrize("way", ["sum", "loop"])
+def test_two_hundred_numbers_are_added(graphs, way):
+    case = made("symbolic_shapes.SymIntSum", way, "cpu")
+    case.work()
+    (graph,) = graphs
+    # `sum` becomes one node of 200 arguments, the loop 199 of two.
+    added = [node for node in graph.graph.nodes if getattr(node.target, "__name__", "") in ("sym_sum", "add")]
+    arguments = [len(node.all_input_nodes) for node in added]
+    assert called(graph)["item"] == 200 and arguments == {"sum": [200], "loop": [2] * 199}[way]
+    assert int(case.add_up(case.numbers)) == int(case.numbers.sum())
+
+
+def test_a_changing_float_is_compiled_for_more_than_once_and_not_eight_times(graphs):
+    from torch._dynamo.utils import counters
+
+    made("symbolic_shapes.FloatArgs", "cpu").work()
+    assert 2 <= len(graphs) <= 4 and counters["stats"]["unique_graphs"] == len(graphs)
+
+
+def test_a_long_sum_is_exported_and_halved(programs):
+    case = made("export.SumFloordiv", "cpu")
+    case.work()
+    (program,) = programs
+    found = called(program.graph_module)
+    assert found["item"] + found["_local_scalar_dense"] == 100 and found["floordiv"] == 1, found
+
+
+def test_every_piece_is_exported(programs):
+    case = made("export.UnbindSplitFlipCat", *find(SUITE, "export.UnbindSplitFlipCat").choices()[0])
+    case.pairs, case.pieces = 2, 5
+    case.prepare()
+    case.work()
+    (program,) = programs
+    found = called(program.graph_module)
+    assert found["item"] + found["_local_scalar_dense"] == 2 * 5 and found["flip"] == 2 * 5 and found["cat"] == 2, found
+    result = program.module()(*case.inputs)
+    assert [len(one) for one in result] == [len(data) for data in case.inputs[1]]
+    assert (40, 128, "cpu") in find(SUITE, "export.UnbindSplitFlipCat").choices()
+
+
+# The transformer
+
+
+@pytest.mark.parametrize(
+    ("way", "attentions", "regions"),
+    [("full", 8, 0), ("regional", 2, 0), ("hierarchical", 0, 4), ("hierarchical, dynamic", 0, 4)],
+)
+def test_the_transformer_is_compiled_whole_by_block_and_by_region(graphs, way, attentions, regions):
+    case = made("diffusion_dit.DiffusionDiT", way, "cpu")
+    case.work()
+    (graph,) = graphs  # by block: one, which all four blocks use
+    found = called(graph)
+    assert (found["scaled_dot_product_attention"], found["invoke_subgraph"]) == (attentions, regions)
+    bodies = [called(body)["scaled_dot_product_attention"] for body in graph.children()]
+    assert bodies == ([2] if regions else []), "four uses of one region"
+    assert [image.shape[1] for image, _, _ in case.inputs] == ([16, 24] if "dynamic" in way else [16])
+
+
+def test_all_ways_of_compiling_the_transformer_give_what_it_gives(graphs):
+    results = []
+    for way in ("full", "hierarchical"):
+        case = made("diffusion_dit.DiffusionDiT", way, "cpu")
+        with torch.no_grad():
+            results.append(case.models[4](*case.inputs[0]))
+    assert torch.equal(*results) and results[0].shape == (1, 16, 64)
+
+
+# DTensor
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("name", "shape"), [("Detach", (10, 10)), ("ToFromLocal", (10, 10)), ("View", (100,))])
+def test_an_operation_on_metadata_gives_a_dtensor(name, shape, device):
+    from torch.distributed.tensor import DTensor
+
+    result = made(f"dtensor.{name}", device).work()
+    assert isinstance(result, DTensor) and result.shape == shape and result.device_mesh.size() == 256
+    assert result._local_tensor.device.type == device
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_custom_handler_answers(monkeypatch, device):
+    from torch.distributed.tensor import DTensor
+
+    dispatcher = DTensor._op_dispatcher
+    asked = []
+    for operation, handler in dispatcher._custom_op_handlers.items():
+        monkeypatch.setitem(
+            dispatcher._custom_op_handlers,
+            operation,
+            lambda *given, handler=handler: asked.append(given[0]) or handler(*given),
+        )
+    assert made("dtensor.CustomHandler", device).work() is True
+    assert [str(operation) for operation in asked] in ([], ["aten.is_same_size.default"])
+
+
+def test_collectives_are_issued():
+    from torch.distributed.tensor.debug import CommDebugMode
+
+    case = made("dtensor.Collectives", "cpu")
+    with CommDebugMode() as seen:
+        case.work()
+    names = Counter({str(name).rpartition(".")[2]: count for name, count in seen.get_comm_counts().items()})
+    # To Shard(0) costs nothing; to Shard(1), to Replicate and out of Partial twice: one collective each or more.
+    assert names["all_reduce"] == 1 and names["reduce_scatter_tensor"] == 1, names
+    assert names["all_gather_into_tensor"] + names["all_to_all_single"] >= 2, names
+
+
+def test_a_backward_reaches_both_operands():
+    case = made("dtensor.AddBackward", "cpu")
+    case.work()
+    case.work()
+    assert [type(x.grad).__name__ for x in (case.a, case.b)] == ["DTensor"] * 2
+    assert case.a.grad.to_local().shape == (512, 512) and case.a.grad.to_local()[0, 0] == 2
+
+
+def test_inplace_and_random_change_the_tensor_that_is_there():
+    case = made("dtensor.Inplace", "cpu")
+    assert case.work() is case.a and case.a.to_local()[0, 0] == 2
+    torch.distributed.destroy_process_group()
+    case = made("dtensor.Random", "cpu")
+    case.work()
+    values = case.a.to_local()
+    assert 0 <= values.min() < values.max() < 1
+
+
+# Calls
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_guards_pass_and_notice_a_changed_flag(dynamic):
+    case = made("guards.NNModuleGuardEval", dynamic)
+    assert case.work() is True
+    case.locals["self"].layers[0].shared.flag = False
+    assert case.work() is False
+
+
+def test_an_eager_add1_calls_what_dynamo_made_and_compiles_no_more():
+    from torch._dynamo.utils import counters
+
+    case = made("runtime_overhead.EagerAdd1", "cpu")
+    assert counters["stats"]["unique_graphs"] == 1 and case.backend == "eager"
+    counters.clear()
+    case.work()
+    assert case.add1(case.a).tolist() == [2, 2] and not counters["stats"]
+
+
+@pytest.mark.parametrize("way", ["disable", "_disable_dynamo"])
+def test_dynamo_leaves_a_disabled_function_alone(graphs, way):
+    from torch._dynamo.utils import counters
+
+    case = made("wrappers.Disable", way)
+    assert case.work() is case.a
+    torch.compile(lambda a: case.wrapped(a + 1) + 1)(case.a)
+    assert len(graphs) == 2 and sum(counters["graph_break"].values()) == 1
+
+
+def test_an_autograd_function_has_thirteen_inputs_and_two_outputs():
+    result = made("wrappers.AutogradFunctionApply", "cpu").work()
+    assert len(result) == 2 and len(result[0].grad_fn.next_functions) == 13
+    with pytest.raises(RuntimeError, match="no backward is run"):
+        result[0].sum().backward()
+
+
+@pytest.mark.parametrize("module", ["torch", "torch._dynamo", "torch._inductor"])
+def test_an_import_is_one_and_of_its_parent_it_is_not(module):
+    LOOKED_AT.add("ImportCost")
+    statement = f"""
+import sys
+from benchmarks.import_cost import ImportCost
+assert "torch" not in sys.modules, "the door imports torch"
+case = ImportCost()
+case.setup({module!r})
+case.prepare()
+case.warm_up()
+assert {module!r} not in sys.modules
+before = len(sys.modules)
+case.work()
+assert {module!r} in sys.modules and len(sys.modules) > before + 100
+"""
+    subprocess.run([sys.executable, "-c", statement], cwd=ROOT, check=True)
+
+
+def test_every_workload_is_looked_at(request):
+    """Last, so that it sees what the others did; alone it has nothing to say."""
+    for path in SUITE.glob("[a-z]*.py"):
+        with contextlib.suppress(Exception):
+            find(SUITE, f"{path.stem}.None")
+    every = {one.__name__ for one in workload.suite("benchmarks") if not issubclass(one, Statements)}
+    if len(request.session.items) > 40:
+        assert every == LOOKED_AT | ELSEWHERE
