@@ -18,8 +18,13 @@ esac
 mkdir -p .asv
 HARNESS_PROGRESS=$(pwd)/.asv/progress.txt
 : >"$HARNESS_PROGRESS"
-# Without a selection asv wants every case, so idle cores may run ahead through the whole suite.
-case "$*" in *--bench*) ;; *) export HARNESS_AHEAD=suite ;; esac
+case "$*" in
+*--bench*) ;;
+*) # Without a selection asv wants every case, so idle cores may run ahead through the whole suite.
+    export HARNESS_AHEAD=suite
+    # Callgrind gives one number a run: the others would only be skipped, at length.
+    [ "$counter" = readable ] || set -- "$@" --bench '\.track_instructions' ;;
+esac
 export HARNESS_PROGRESS
 
 "$BIN/asv" --config "$configuration" machine --yes
