@@ -31,7 +31,10 @@ class OnMesh(Workload):
 
 
 class Detach(OnMesh):
-    """`detach` of a replicated DTensor: the cheapest operation there is, so nearly all of it is dispatch."""
+    """`detach` of a replicated DTensor: the cheapest operation there is, so nearly all of it is dispatch.
+
+    Kept as the floor: what dispatch itself gains or loses shows here first.
+    """
 
     params = ["cpu", "cuda", "meta"]
 
@@ -40,7 +43,7 @@ class Detach(OnMesh):
 
 
 class ToFromLocal(OnMesh):
-    """To the local tensor and back: the two steps every program takes that mixes DTensors with tensors."""
+    """To the local tensor and back. Kept because programs that mix DTensors with tensors do it at every border."""
 
     params = ["cpu", "cuda", "meta"]
 
@@ -49,7 +52,10 @@ class ToFromLocal(OnMesh):
 
 
 class Collectives(OnMesh):
-    """Five redistributions, from and to every kind of placement: planning transforms and issuing collectives."""
+    """Five redistributions, from and to every kind of placement: planning transforms and issuing collectives.
+
+    Kept because every change of placement, asked for or not, goes this way.
+    """
 
     calls = 10
     layouts = 1
@@ -67,7 +73,10 @@ class Collectives(OnMesh):
 
 
 class AddBackward(OnMesh):
-    """An addition, its sum, and backward through both: dispatch below autograd, on 512 by 512 as training has it."""
+    """An addition, its sum, and backward through both, on 512 by 512: dispatch below autograd.
+
+    Kept because gradients have placements of their own, which nothing else here works out.
+    """
 
     calls = 10
     layouts = 1
@@ -79,14 +88,14 @@ class AddBackward(OnMesh):
 
 
 class Inplace(OnMesh):
-    """`add_` of two DTensors: placements are checked and nothing is made."""
+    """`add_` of two DTensors. Kept because it may not change a placement, which is checked, and wraps nothing anew."""
 
     def work(self):
         return self.a.add_(self.b)
 
 
 class View(OnMesh):
-    """A view of another shape: the propagation rules of views, which carry shapes to placements."""
+    """A view of another shape. Kept because the rules of views work out which dimension became which, in Python."""
 
     params = ["cpu", "cuda", "meta"]
 
@@ -95,14 +104,15 @@ class View(OnMesh):
 
 
 class Random(OnMesh):
-    """`uniform_`: random operations have an offset to keep in step on all ranks where the device supports that."""
+    """`uniform_`. Kept because random operations must be in step on all ranks, by an offset that DTensor keeps for them
+    (on devices that have one, so not on the CPU)."""
 
     def work(self):
         return self.a.uniform_()
 
 
 class CustomHandler(OnMesh):
-    """`is_same_size`, which a handler of its own answers: dispatch that takes the shortest way out."""
+    """`is_same_size`, which a handler of its own answers. Kept to tell the way to a handler from what it saves."""
 
     params = ["cpu", "cuda", "meta"]
 

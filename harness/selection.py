@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import messages
+from harness import messages, workload
 from harness.errors import SuiteError
 from harness.workload import Workload
 
@@ -33,6 +33,15 @@ def find(suite: Path, name: str) -> type[Workload]:
     if not (isinstance(found, type) and issubclass(found, Workload)):
         raise SuiteError(f"{name!r} is not a workload")
     return found
+
+
+def every(suite: Path) -> list[type[Workload]]:
+    """Every workload of the package at `suite`, in asv's order."""
+    sys.path.insert(0, str(suite.resolve().parent))
+    name = suite.resolve().name
+    for path in sorted(suite.glob("*.py")):
+        importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
+    return workload.suite(name)
 
 
 def choose(found: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
