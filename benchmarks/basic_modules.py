@@ -17,6 +17,10 @@ class ListOfLinears(Compiling):
     param_names = ["backend", "force_shape_pad", "device"]
     skip_params = [("eager", True, "cpu"), ("eager", True, "cuda"), ("inductor", True, "cpu")]
 
+    @classmethod
+    def large(cls, backend, force_shape_pad, device):
+        return backend == "inductor"
+
     def setup(self, backend, force_shape_pad, device):
         torch.set_float32_matmul_precision("high")
         self.backend, self.force_shape_pad, self.device = backend, force_shape_pad, device

@@ -24,6 +24,10 @@ class DiffusionDiT(Compiling):
     small = {"blocks": 1}
     requires = ["torch.compiler.nested_compile_region"]
 
+    @classmethod
+    def large(cls, way, device):
+        return way in ("full", "hierarchical, dynamic")
+
     def setup(self, way, device):
         torch.set_float32_matmul_precision("high")
         torch.manual_seed(0)

@@ -37,7 +37,7 @@ class UnbindSplitFlipCat(Compiling):
     """
 
     region = "work"
-    params = [[6, 40], [128], ["cpu", "cuda"]]
+    params = [[1, 40], [128], ["cpu", "cuda"]]
     param_names = ["pairs", "pieces", "device"]
     requires = ["torch.fx.experimental._config.AggressiveGuardFreeMode.SKIP_RANGE_ANALYSIS"]
     small = {"pairs": 1, "pieces": 4}

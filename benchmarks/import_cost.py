@@ -13,6 +13,10 @@ class ImportCost(Workload):
     param_names = ["module"]
     preloaded = False
 
+    @classmethod
+    def large(cls, module):
+        return module == "torch"
+
     def setup(self, module):
         parent = module.rpartition(".")[0]
         if parent:

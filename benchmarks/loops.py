@@ -19,7 +19,7 @@ class AddLoop(Compiling):
 
     @classmethod
     def large(cls, backend, dynamic, steps, device):
-        return backend == "inductor" and steps == 1000
+        return backend == "inductor" and (dynamic or steps == 1000)
 
     def setup(self, backend, dynamic, steps, device):
         self.steps = steps
@@ -49,6 +49,10 @@ class MMLoop(Compiling):
     param_names = ["dynamic", "device"]
     steps = 200
     small = {"steps": 2}
+
+    @classmethod
+    def large(cls, dynamic, device):
+        return dynamic
 
     def setup(self, dynamic, device):
         self.options = {"fullgraph": True, "dynamic": dynamic}
