@@ -65,8 +65,14 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone):
     assert "dynamo_inline.InlineChain.track_tracing" in index["benchmarks"]
 
 
-def test_an_unknown_counter_is_refused_before_anything_starts(clone):
-    answer = subprocess.run(
-        ["sh", "scripts/bench.sh", "HEAD^!"], cwd=clone, capture_output=True, text=True, env={"COUNTER": "cachegrind"}
-    )
-    assert answer.returncode == 1 and "known are callgrind and readable" in answer.stderr
+@pytest.mark.parametrize(
+    ("counter", "suite", "sentence"),
+    [
+        ("cachegrind", "quick", "COUNTER is 'cachegrind'; known are callgrind and readable"),
+        ("callgrind", "huge", "SUITE is 'huge'; known are quick, default and full"),
+    ],
+)
+def test_what_is_unknown_is_refused_before_anything_starts(clone, counter, suite, sentence):
+    command, chosen = ["sh", "scripts/bench.sh", "HEAD^!"], {"COUNTER": counter, "SUITE": suite}
+    answer = subprocess.run(command, cwd=clone, capture_output=True, text=True, env=chosen)
+    assert answer.returncode == 1 and sentence in answer.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -363,8 +364,43 @@ assert {module!r} in sys.modules and len(sys.modules) > before + 100
     subprocess.run([sys.executable, "-c", statement], cwd=ROOT, check=True)
 
 
+# The whole
+
+
+def workloads() -> list[Any]:
+    return [one for one in every(SUITE) if not issubclass(one, Statements)]
+
+
+def test_the_quick_suite_is_what_calls_and_dispatches():
+    (pattern,) = re.findall(r"--bench '(\^[^']+)'", (ROOT / "scripts/bench.sh").read_text())
+    quick = {one for one in workloads() if re.search(pattern, f"{one.benchmark()}.track_instructions")}
+    assert quick == {one for one in workloads() if one.calls > 1}
+    assert all(one.region == "work" and not any(one.large(*params) for params in one.choices()) for one in quick)
+    assert pattern.replace("|", "\\|") in (ROOT / "README.md").read_text()
+
+
+def test_the_table_leads_from_all_54_names_to_cases_that_there_are():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .*\|$", (ROOT / "docs/workloads.md").read_text(), re.MULTILINE)
+    assert len(rows) == len({name for name, _ in rows}) == 54
+    cases = {
+        f"{one.benchmark()}({', '.join(map(str, params))})": one for one in workloads() for params in one.choices()
+    }
+    for name, cell in rows:
+        first, *others = re.findall(r"`([^`]+)`", cell) or [None]
+        assert (first in cases) or name == "import_time_triton", name
+        for other in others:
+            assert f"{first.partition('(')[0]}{other}" in cases, name
+
+
+def test_workload_files_are_short_and_every_class_says_why_it_is_there():
+    for path in SUITE.glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 120, path
+    for one in workloads():
+        text = f"{one.__doc__} {one.__mro__[1].__doc__ if one.__name__ == 'EagerAdd1' else ''}"
+        assert "Kept " in text, one
+
+
 def test_every_workload_is_looked_at(request):
     """Last, so that it sees what the others did; alone it has nothing to say."""
-    names = {one.__name__ for one in every(SUITE) if not issubclass(one, Statements)}
     if len(request.session.items) > 40:
-        assert names == LOOKED_AT | ELSEWHERE
+        assert {one.__name__ for one in workloads()} == LOOKED_AT | ELSEWHERE
