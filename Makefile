@@ -12,15 +12,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 ASV := $(BIN)/asv
 
+SAID = BIN=$(BIN) SUITE=$(SUITE) BENCH='$(BENCH)'
+
 .PHONY: bench releases test setup tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
-	@BIN=$(BIN) COUNTER=$(COUNTER) SUITE=$(SUITE) sh scripts/bench.sh '$(COMMITS)' $(if $(BENCH),--bench '$(BENCH)')
+	@$(SAID) COUNTER=$(COUNTER) sh scripts/bench.sh '$(COMMITS)'
 
+# What is counted of a release is not counted again, now or after a stop.
 releases: setup
-	@BIN=$(BIN) COUNTER=releases SUITE=$(SUITE) HARNESS_RESUME=1 \
-		sh scripts/bench.sh '$(RELEASES)' $(if $(filter full,$(SUITE)),,--skip-existing-successful) $(if $(BENCH),--bench '$(BENCH)')
+	@$(SAID) COUNTER=releases HARNESS_RESUME=1 sh scripts/bench.sh '$(RELEASES)' \
+		$(if $(filter full,$(SUITE)),,--skip-existing-successful)
 
 test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

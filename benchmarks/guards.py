@@ -14,7 +14,7 @@ class NNModuleGuardEval(Workload):
     params = [[False, True]]
     param_names = ["dynamic"]
     calls = 100
-    layouts = 9
+    layouts = 5
     requires = ["torch._dynamo.eval_frame._debug_get_cache_entry_list"]
 
     def setup(self, dynamic):

@@ -14,7 +14,7 @@ class Disable(Workload):
     params = ["disable", "_disable_dynamo"]
     param_names = ["way"]
     calls = 100
-    layouts = 9
+    layouts = 5
 
     def setup(self, way):
         torch._dynamo.reset()
@@ -37,7 +37,7 @@ class AutogradFunctionApply(Workload):
     params = ["cpu", "cuda"]
     param_names = ["device"]
     calls = 100
-    layouts = 9
+    layouts = 5
 
     def setup(self, device):
         Thirteen.outputs = tuple(torch.empty((0,), device=device) for _ in range(2))

@@ -6,6 +6,7 @@ import abc
 import contextlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -196,6 +197,12 @@ class Workload(abc.ABC):
         return name == "full" or not cls.large(*params)
 
     @classmethod
+    def selected(cls, params: Sequence[Any]) -> bool:
+        """Whether the pattern in HARNESS_BENCH, if there is one, finds this case by asv's name, as --bench does."""
+        name = f"{cls.benchmark()}{messages.TRACK}({', '.join(map(repr, params))})"
+        return re.search(os.environ.get("HARNESS_BENCH", ""), name) is not None
+
+    @classmethod
     def benchmark(cls) -> str:
         """The name asv uses, less `.track_instructions`."""
         return ".".join([*cls.__module__.split(".")[1:], cls.__name__])
@@ -272,8 +279,12 @@ def ask(
     choices = workload.choices()
     if tuple(params) not in choices:
         raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}")
-    every = ((other, choice) for other in suite(workload.__module__) for choice in other.choices())
-    order = tuple(other.case(choice) for other, choice in every if other.wanted(choice))
+    order = tuple(
+        other.case(choice)
+        for other in suite(workload.__module__)
+        for choice in other.choices()
+        if other.wanted(choice) and other.selected(choice)
+    )
     case = workload.case(tuple(params))
     names = case.parameters
     with session.asking(directory, messages.Ask(case, order, number)) as report:
@@ -310,7 +321,8 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
     """How a supervisor for this workload's suite is started; the user's environment may say more.
 
     HARNESS_COUNTER ("callgrind"), HARNESS_CORES, HARNESS_AHEAD and HARNESS_PROGRESS are read here and nowhere else;
-    HARNESS_SUITE and HARNESS_RESUME, which say which cases to count, where asv asks.
+    HARNESS_SUITE and HARNESS_RESUME, which say which cases to count, where asv asks; HARNESS_BENCH, to which of them
+    idle cores run ahead, where a case is asked for.
     """
     top = sys.modules[workload.__module__.partition(".")[0]]
     if top.__file__ is None:

@@ -328,6 +328,16 @@ def test_idle_cores_do_not_run_ahead_to_a_large_case(tmp_path, monkeypatch):
     assert "Sized(1000)" not in progress.read_text()
 
 
+def test_idle_cores_run_ahead_to_what_was_selected_and_no_further(tmp_path, monkeypatch):
+    progress = tmp_path / "progress.txt"
+    monkeypatch.setenv("HARNESS_BENCH", r"Loop\.track_instructions\(10, 'list'\)|Sized.*10\b")
+    fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
+    with session.session(workload.configuration_for(Loop, **fields)) as directory:
+        instructions(Loop, (10, "list"), directory)
+        assert wait_until(lambda: "Sized(10)" in progress.read_text(), 60)
+    assert len(progress.read_text().splitlines()) == 2, progress.read_text()
+
+
 def test_a_count_that_is_kept_is_given_again_on_request_and_where_none_would_be_taken(here, monkeypatch, tmp_path):
     for name, value in (("CONF_DIR", str(tmp_path)), ("COMMIT", "abc"), ("ENV_NAME", "env")):
         monkeypatch.setenv(f"ASV_{name}", value)
