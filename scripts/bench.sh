@@ -12,7 +12,7 @@ esac
 range=$1
 shift
 case $SUITE in
-quick) bench='^(dtensor|guards|runtime_overhead|wrappers)\.(?!Add1.*True)' ;;
+quick) bench='^(dtensor|guards|runtime_overhead|wrappers)\.(?!Add1.*(True|inference|requires))' ;;
 default) bench= ;;
 full) bench= && export HARNESS_SUITE=full ;;
 *) echo "SUITE is '$SUITE'; known are quick, default and full" >&2; exit 1 ;;
