@@ -56,18 +56,26 @@ def make(file: Path, folder: Path) -> None:
     """Make the bare repository `folder` of the releases in `file`: a commit and a tag each, whose requirements.txt pins
     the registry's build and no other (a pin with two equals signs would take a local one that is called 2.13.0+cpu)."""
     story = ["reset refs/heads/main"]
+    tags = []
     for version, date in read(file):
         story += ["commit refs/heads/main", f"committer releases <releases> {int(date.timestamp())} +0000"]
         story += _data(f"torch {version}")
         story += ["M 644 inline requirements.txt", *_data(f"torch==={version}\n{_BESIDE}\n")]
         story += [f"reset refs/tags/v{version}", "from refs/heads/main", ""]
-    for command in (
-        ["git", "init", "--quiet", "--bare", "--initial-branch=main", str(folder)],
-        ["git", "-C", str(folder), "fast-import", "--quiet", "--force"],
-    ):
-        answer = subprocess.run(command, input="\n".join(story) + "\n", capture_output=True, text=True)
-        if answer.returncode != 0:
-            raise UserError(f"no repository of releases could be made in {folder}: {answer.stderr.strip()}")
+        tags.append(f"v{version}")
+    _git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
+    _git(folder, "fast-import", "--quiet", "--force", told="\n".join(story) + "\n")
+    for tag in _git(folder, "tag").split():
+        if tag not in tags:  # it left the file
+            _git(folder, "tag", "--delete", tag)
+
+
+def _git(folder: Path, *arguments: str, told: str = "") -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    answer = subprocess.run(["git", "-C", str(folder), *arguments], input=told, capture_output=True, text=True)
+    if answer.returncode != 0:
+        raise UserError(f"no repository of releases could be made in {folder}: {answer.stderr.strip()}")
+    return answer.stdout
 
 
 def _data(text: str) -> list[str]:

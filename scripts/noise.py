@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -50,12 +49,13 @@ def main() -> None:
         print(json.dumps(count(cases)))
         return
     if arguments.only != "layout":
-        in_order = count(cases)
-        table("A/A", {"in order": in_order, "reversed": count(dict(reversed(cases.items())))})
+        cores = workload.cores()
+        in_order = count(cases, cores)
+        table("A/A", {"in order": in_order, "reversed": count(dict(reversed(cases.items())), cores)})
     if arguments.only != "aa":
         chosen = [name for name in LAYOUTS if not arguments.layout or name in ("as it is", *arguments.layout)]
         # Several servers at once, so that their scratch folders have different names: that is part of the measurement.
-        with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with concurrent.futures.ThreadPoolExecutor(workload.cores()) as pool:
             runs = {name: pool.submit(LAYOUTS[name], cases) for name in chosen}
             table("layout", {name: run.result() for name, run in runs.items()})
 
@@ -72,22 +72,24 @@ def choose(bench: str | None) -> dict[str, Case]:
     return found
 
 
-def count(cases: dict[str, Case], **changes: Any) -> Counts:
-    """Instructions per call of each case, on one new server; less those that are skipped."""
+def count(cases: dict[str, Case], cores: int = 1, **changes: Any) -> Counts:
+    """Instructions per call of each case, on one new server and so many cores; less those that are skipped."""
     suite = changes.pop("suite", str(SUITE))
     first = next(iter(cases.values()))[0]
-    found = {}
-    with session.session(
-        workload.configuration_for(first, suite=suite, cores=1, ahead="nothing", **changes)
-    ) as directory:
-        for name, (case, params) in cases.items():
-            try:
-                found[name] = workload.ask(case, params, directory).instructions_per_call
-            except CaseSkipped as reason:
-                print(f"{name}: skipped: {reason}", file=sys.stderr)
-            print(f"\r{len(found)} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
+    found: Counts = {}
+
+    def ask(name: str) -> None:
+        try:
+            found[name] = workload.ask(*cases[name], directory).instructions_per_call
+        except CaseSkipped as reason:
+            print(f"{name}: skipped: {reason}", file=sys.stderr)
+        print(f"\r{len(found)} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
+
+    configuration = workload.configuration_for(first, suite=suite, cores=cores, ahead="nothing", **changes)
+    with session.session(configuration) as directory, concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        list(pool.map(ask, cases))
     print(file=sys.stderr)
-    return found
+    return {name: found[name] for name in cases if name in found}
 
 
 def count_with_one_more_module(cases: dict[str, Case]) -> Counts:

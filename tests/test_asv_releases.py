@@ -67,6 +67,14 @@ def test_the_same_file_makes_the_same_commits_and_again_the_same(tmp_path):
     assert lines[-1] == "2026-05-13 torch 2.12.0 tag: v2.12.0"
 
 
+def test_a_release_that_left_the_file_leaves_the_repository(tmp_path):
+    make(ROOT / "releases.txt", tmp_path / "made")
+    (tmp_path / "fewer.txt").write_text("2.12.0 2026-05-13\n2.14.0 2026-09-02\n")
+    make(tmp_path / "fewer.txt", tmp_path / "made")
+    assert git(tmp_path / "made", "tag").split() == ["v2.12.0", "v2.14.0"]
+    assert git(tmp_path / "made", "log", "--format=%s", "main").splitlines() == ["torch 2.14.0", "torch 2.12.0"]
+
+
 def test_a_release_pins_the_registrys_own_build_and_what_the_suite_pins(tmp_path):
     make(ROOT / "releases.txt", tmp_path / "made")
     for version, _ in read(ROOT / "releases.txt"):

@@ -146,11 +146,12 @@ def test_the_instructions_of_all_threads_are_counted(suite, server, language):
 
 def test_the_readmes_examples_are_counted(suite, server):
     examples = [re.search(r"^class (\w+)\(", example, re.MULTILINE) for example in readme_examples()]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for number, example in enumerate(examples):
         found = find(suite, f"readme{number}.{example[1]}")
         for params in found.choices():
-            assert workload.ask(found, params, server).instructions_per_call > 0
+            if "cuda" not in params:
+                assert workload.ask(found, params, server).instructions_per_call > 0
 
 
 # That the work happens, natively.
