@@ -218,9 +218,7 @@ class Workload(abc.ABC):
                 raise CaseSkipped(
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
                 )
-            place = kept.place_of(self.benchmark(), self.case(params).parameters)
-            again = os.environ.get("HARNESS_RESUME") == "1" or not self.wanted(params)
-            earlier = kept.earlier(place, str(self.version), configuration.counter) if again and place else None
+            earlier = self._counted_earlier(params, configuration.counter)
             if earlier is not None:
                 print("counted in an earlier run", file=sys.stderr)
                 return _told(earlier, number)
@@ -239,6 +237,13 @@ class Workload(abc.ABC):
 
             print(f"skipped: {reason}", file=sys.stderr)
             raise SkipNotImplemented(str(reason)) from None
+
+    def _counted_earlier(self, params: tuple[Any, ...], counter: str) -> messages.Counted | None:
+        """What is kept of this case at this commit, where that was asked for or no other count would be taken."""
+        place = kept.place_of(self.benchmark(), self.case(params).parameters)
+        if place is None or (self.wanted(params) and os.environ.get("HARNESS_RESUME") != "1"):
+            return None
+        return kept.earlier(place, str(self.version), counter)
 
     def _say_what_was_counted(self, params: tuple[Any, ...], counted: messages.Counted) -> None:
         """Once a benchmark, where a commit's Python lay over a wheel's binaries; asv shows it with --show-stderr."""

@@ -10,10 +10,7 @@ the worker. "spread" is that of the counts over the rounds (A/A).
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 import re
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +18,7 @@ from pathlib import Path
 from harness import session, workload
 from harness.errors import CaseSkipped, HarnessError
 from harness.messages import Counted
+from harness.selection import every
 
 ROOT = Path(__file__).parent.parent
 COUNTERS = ("callgrind", "readable")
@@ -46,7 +44,7 @@ def main() -> None:
 
 def one_round(counter: str, pattern: str) -> tuple[float, Found]:
     """Seconds until the server was ready, and what every case gave."""
-    workloads = suite()
+    workloads = every(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
     with session.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:
@@ -65,18 +63,11 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
             (case, params, f"{case.benchmark()}({', '.join(map(str, params))})")
             for case in workloads
             for params in case.choices()
+            if case.wanted(params)
         ]
         with ThreadPoolExecutor(len(asked)) as pool:  # the supervisor takes as many at once as there are cores
             list(pool.map(count, [one for one in asked if re.search(pattern, one[2])]))
     return ready, found
-
-
-def suite() -> list[type[workload.Workload]]:
-    """Every workload, in asv's order."""
-    sys.path.insert(0, str(ROOT))
-    for module in pkgutil.iter_modules([str(ROOT / "benchmarks")], "benchmarks."):
-        importlib.import_module(module.name)
-    return workload.suite("benchmarks")
 
 
 def table(rounds: dict[str, list[Found]]) -> None:
