@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import Statements
+from harness import Statements, torch_rules
 from harness.selection import every, find
 from tests.conftest import ROOT
 
@@ -365,6 +365,14 @@ assert {module!r} in sys.modules and len(sys.modules) > before + 100
 
 
 # The whole
+
+
+@pytest.mark.parametrize("for_gpus", [False, True])
+def test_training_is_rehearsed_where_autograd_starts_no_threads(monkeypatch, for_gpus):
+    """A build for GPUs starts them at the first backward, GPU or not; processes forked after that can do none."""
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: for_gpus)
+    rehearsed = torch_rules._rehearse()
+    assert "eager" in rehearsed and ("training" in rehearsed) == (not for_gpus)
 
 
 def workloads() -> list[Any]:
