@@ -2,22 +2,23 @@
 
     python scripts/noise.py [--bench REGEX] [--only aa|layout] [--layout NAME ...]
 
-A/A counts every case on two servers, in opposite orders. Layout counts it on servers that differ in something no count
-should depend on, two servers at a time; a layout's column is the change against the first. The spread is
-(largest - smallest) / smallest. Without --bench: every case that is no statement and not large, and three statements.
+A/A is a second server that is asked in the opposite order; a layout is a server that differs in something no count
+should depend on. A column holds the changes against the first server; the spread of layouts is (largest - smallest) /
+smallest of it and all of them. Without --bench: every case that is no statement and not large, and three statements.
+Other runs on the machine meanwhile take the scratch folder's name, which is a layout too: give this one a TMPDIR.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,23 +42,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", help="only cases with this regular expression in their names")
     parser.add_argument("--only", choices=["aa", "layout"], help="one of the two tables")
-    parser.add_argument("--layout", action="append", choices=LAYOUTS, help="only these, and as it is")
+    parser.add_argument("--layout", action="append", choices=LAYOUTS, help="only these layouts")
     parser.add_argument("--json", action="store_true", help="count once and print that")
     arguments = parser.parse_args()
     cases = choose(arguments.bench)
     if arguments.json:
         print(json.dumps(count(cases)))
         return
+    runs = {"as it is": count(cases)}
     if arguments.only != "layout":
-        cores = workload.cores()
-        in_order = count(cases, cores)
-        table("A/A", {"in order": in_order, "reversed": count(dict(reversed(cases.items())), cores)})
+        runs["A/A"] = count(dict(reversed(cases.items())))
     if arguments.only != "aa":
-        chosen = [name for name in LAYOUTS if not arguments.layout or name in ("as it is", *arguments.layout)]
-        # Several servers at once, so that their scratch folders have different names: that is part of the measurement.
-        with concurrent.futures.ThreadPoolExecutor(workload.cores()) as pool:
-            runs = {name: pool.submit(LAYOUTS[name], cases) for name in chosen}
-            table("layout", {name: run.result() for name, run in runs.items()})
+        runs |= {name: LAYOUTS[name](cases) for name in arguments.layout or LAYOUTS}
+    print("\n".join(table(runs)))
 
 
 def choose(bench: str | None) -> dict[str, Case]:
@@ -72,8 +69,8 @@ def choose(bench: str | None) -> dict[str, Case]:
     return found
 
 
-def count(cases: dict[str, Case], cores: int = 1, **changes: Any) -> Counts:
-    """Instructions per call of each case, on one new server and so many cores; less those that are skipped."""
+def count(cases: dict[str, Case], **changes: Any) -> Counts:
+    """Instructions per call of each case, on one new server; less those that are skipped."""
     suite = changes.pop("suite", str(SUITE))
     first = next(iter(cases.values()))[0]
     found: Counts = {}
@@ -85,8 +82,8 @@ def count(cases: dict[str, Case], cores: int = 1, **changes: Any) -> Counts:
             print(f"{name}: skipped: {reason}", file=sys.stderr)
         print(f"\r{len(found)} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
 
-    configuration = workload.configuration_for(first, suite=suite, cores=cores, ahead="nothing", **changes)
-    with session.session(configuration) as directory, concurrent.futures.ThreadPoolExecutor(cores) as pool:
+    configuration = workload.configuration_for(first, suite=suite, ahead="nothing", **changes)
+    with session.session(configuration) as directory, ThreadPoolExecutor(configuration.cores) as pool:
         list(pool.map(ask, cases))
     print(file=sys.stderr)
     return {name: found[name] for name in cases if name in found}
@@ -122,7 +119,6 @@ def count_in_longer_environment(cases: dict[str, Case]) -> Counts:
 
 
 LAYOUTS: dict[str, Callable[[dict[str, Case]], Counts]] = {
-    "as it is": count,
     "padding 8": partial(count, padding=8),
     "padding 40": partial(count, padding=40),
     "padding 120": partial(count, padding=120),
@@ -133,18 +129,25 @@ LAYOUTS: dict[str, Callable[[dict[str, Case]], Counts]] = {
 }
 
 
-def table(title: str, columns: dict[str, Counts]) -> None:
-    first, *others = columns
-    print(f"\n{title:<20} {first:>20} {' '.join(f'{name:>18}' for name in others)}    spread")
+def table(runs: dict[str, Counts]) -> Iterator[str]:
+    base, *others = runs
+    yield f"{base:>18} {' '.join(f'{name:>18}' for name in others)} {'layouts':>10}"
     spreads = []
-    for name, base in columns[first].items():
-        found = [counts[name] for counts in columns.values()]
+    for name, number in runs[base].items():
+        found = [counts[name] for run, counts in runs.items() if run != "A/A"]
         spreads.append((max(found) - min(found)) / min(found))
-        changes = " ".join(f"{columns[other][name] / base - 1:>+18.5%}" for other in others)
-        spread = "   equal" if spreads[-1] == 0 else f"{spreads[-1]:>8.4%}"
-        print(f"{'':<20} {base:>20,.2f} {changes}  {spread}  {name}")
-    middle = sorted(spreads)[len(spreads) // 2]
-    print(f"{len(spreads)} cases, {spreads.count(0)} equal; median spread {middle:.4%}, largest {max(spreads):.4%}")
+        changes = " ".join(f"{change(runs[other][name] / number - 1):>18}" for other in others)
+        yield f"{number:>18,.2f} {changes} {change(spreads[-1]):>10}  {name}"
+    if "A/A" in runs:
+        moved = [abs(runs["A/A"][name] / number - 1) for name, number in runs[base].items()]
+        yield f"A/A: {moved.count(0)} of {len(moved)} equal to the instruction, the largest change {max(moved):.5%}"
+    if set(others) - {"A/A"}:
+        middle = sorted(spreads)[len(spreads) // 2]
+        yield f"layouts: {spreads.count(0)} of {len(spreads)} equal, median {middle:.3%}, largest {max(spreads):.3%}"
+
+
+def change(part: float) -> str:
+    return "equal" if part == 0 else f"{part:+.5%}"
 
 
 if __name__ == "__main__":
