@@ -23,7 +23,7 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-from harness import counter, messages, processes, rules, worker
+from harness import counter, messages, rules, worker
 from harness.errors import HarnessError
 
 
@@ -46,6 +46,8 @@ def main() -> None:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
         if os.fork() == 0:
+            from harness import processes  # not above: it brings ctypes, which would be in every worker's memory
+
             processes.die_with_parent()
             os.close(messages.CONTROL)
             _serve(client_requests, messages.BARE_CONTROL, reports, tool, rules.Rules())

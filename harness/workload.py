@@ -90,13 +90,15 @@ class Workload(abc.ABC):
 
     def warm_up(self) -> None:
         """Before anything is counted, what happens only the first time: one call of `work`, as `small` as it gets."""
-        before = {name: vars(self)[name] for name in self.small if name in vars(self)}
-        vars(self).update(self.small)
+        before = {name: getattr(self, name) for name in self.small}
+        self._set(self.small)  # and not through `vars`: with a dictionary of its own every attribute costs more
         self.prepare()
         self.work()
-        for name in self.small:
-            delattr(self, name)
-        vars(self).update(before)
+        self._set(before)
+
+    def _set(self, attributes: Mapping[str, Any]) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
 
     @abc.abstractmethod
     def work(self) -> object:
