@@ -115,10 +115,11 @@ def test_what_is_not_kept_is_counted_and_kept(published):
     two = ("--param", "turns=200", "--param", "times=twice")
     answer = published.harness("explain", "work.Work", *two, commit, "--json")
     assert f"counting work.Work at {commit[:10]} (callgrind)" in answer.stderr, answer.stdout + answer.stderr
-    assert json.loads(answer.stdout)[0]["instructions per call"] == number
+    counted = json.loads(answer.stdout)[0]["instructions per call"]
+    assert counted == pytest.approx(number, rel=1e-3)  # another scratch folder is another layout
     assert (found / "profile.json.gz").exists()
     answer = published.harness("explain", "work.Work", *two, commit, "--again", "--json")
-    assert "counting" in answer.stderr and json.loads(answer.stdout)[0]["instructions per call"] == number
+    assert "counting" in answer.stderr and json.loads(answer.stdout)[0]["instructions per call"] == counted
 
 
 def test_a_configuration_elsewhere_is_counted_in_its_own_folder(published):
