@@ -58,6 +58,9 @@ PRELOAD = (
     "sympy.tensor.tensor",
 )
 
+#: The most that Inductor may compile for: valgrind knows no AVX-512.
+MARCH = "x86-64-v3"
+
 
 #: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named
 #: here belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics.
@@ -203,6 +206,20 @@ class CompileRegion(Region):
         return {"total": sum(taken.spent), **phases}
 
 
+def _compile_for_avx2() -> None:
+    """Releases before 2.13 have no variable for the processor that Inductor compiles for: it is always this one."""
+    if hasattr(importlib.import_module("torch._inductor.config").cpp, "march"):
+        return
+    builder: Any = importlib.import_module("torch._inductor.cpp_builder")
+    native = builder._get_optimization_cflags
+
+    def flags(*given: Any, **options: Any) -> tuple[list[str], list[str]]:
+        compiling, linking = native(*given, **options)
+        return [f"march={MARCH}" if flag == "march=native" else flag for flag in compiling], linking
+
+    builder._get_optimization_cflags = flags
+
+
 def _rehearse() -> list[str]:
     """Compile something that no workload compiles, with every backend: what only the first compile of a process does
     (rules and patterns registered, tables built) then no worker has to do again. Returns what was rehearsed: where
@@ -252,7 +269,7 @@ class TorchRules(Rules):
         return {
             # valgrind knows no AVX-512: neither ATen's kernels nor what Inductor compiles may use it.
             "ATEN_CPU_CAPABILITY": "avx2",
-            "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
+            "TORCHINDUCTOR_CPP_MARCH": MARCH,
             # Else every worker compiles a probe and waits for it in a loop whose turns depend on the clock.
             "TORCHINDUCTOR_VEC_ISA_OK": "1",
             # One thread each: counts must not depend on who takes which work, and valgrind runs one at a time anyway.
@@ -276,6 +293,7 @@ class TorchRules(Rules):
                         "torch is not installed in the environment that counts: "
                         "install the pin with `pip install --requirement requirements.txt`"
                     ) from None
+        _compile_for_avx2()
         self._rehearsed = _rehearse()
 
     def enter_worker(self, folder: str) -> None:

@@ -23,6 +23,7 @@ def importing(monkeypatch):
         monkeypatch.setattr(torch_rules, "PRELOAD", tuple(missing))
         monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=import_module))
         monkeypatch.setattr(torch_rules, "_rehearse", lambda: [])
+        monkeypatch.setattr(torch_rules, "_compile_for_avx2", lambda: None)
         return imported
 
     return prepare
@@ -46,3 +47,14 @@ def test_without_torch_the_cure_is_said(importing):
     importing({"torch": "torch"})
     with pytest.raises(StartError, match="install the pin"):
         torch_rules.TorchRules().preload()
+
+
+@pytest.mark.parametrize("has_setting", [False, True])
+def test_a_release_without_a_setting_for_the_processor_compiles_for_avx2_too(monkeypatch, has_setting):
+    compiler = types.SimpleNamespace(_get_optimization_cflags=lambda name: (["O3", "march=native"], ["link"]))
+    settings = types.SimpleNamespace(cpp=types.SimpleNamespace(**({"march": "x"} if has_setting else {})))
+    modules = {"torch._inductor.config": settings, "torch._inductor.cpp_builder": compiler}
+    monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
+    torch_rules._compile_for_avx2()
+    flags, linking = compiler._get_optimization_cflags("g++")
+    assert flags == ["O3", "march=native" if has_setting else "march=x86-64-v3"] and linking == ["link"]
