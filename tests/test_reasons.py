@@ -129,7 +129,8 @@ def test_a_configuration_elsewhere_is_counted_in_its_own_folder(published):
     told = json.loads(answer.stdout)[0]
     assert answer.stderr.count("counting work.Work") == 2
     numbers = [published.result(commit, "work.Work")[2] for commit in commits]
-    assert [told["base instructions per call"], told["head instructions per call"]] == numbers
+    counted = [told["base instructions per call"], told["head instructions per call"]]
+    assert counted == pytest.approx(numbers, rel=1e-3)  # another scratch folder is another layout
 
 
 def test_a_python_whose_frames_are_not_known_gets_the_c_view(published, monkeypatch, capsys):
