@@ -39,6 +39,8 @@ class Repository:
     """A project with its suite, and asv in it."""
 
     said = ""
+    #: Where its scratch folders are, which is part of a count; None: where every test has its own.
+    temporary: Path | None = None
 
     def __init__(self, folder: Path, project: str | None = None, benchmarks: str = BENCHMARKS) -> None:
         """The commits that every test of this file knows; none for a `project` of another kind."""
@@ -98,7 +100,8 @@ class Repository:
         )
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.folder)}
+        place = {} if self.temporary is None else {"TMPDIR": str(self.temporary)}
+        return {**os.environ, "HOME": str(self.folder), **place}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -164,6 +167,8 @@ def published(folder: Path) -> Repository:
     """Commits `first`; `costlier`, in one function; and `equal`, which costs what that one does; counted, two cases of
     the first two by Python function too, and published."""
     made = Repository(folder, TWO_FUNCTIONS, FOUR_CASES)
+    made.temporary = folder.parent / "temporary"
+    made.temporary.mkdir()
     made.commits = {
         "first": made.commit(TWO_FUNCTIONS, "first"),
         "costlier": made.commit(TWO_FUNCTIONS.replace("total += number", "total += number + 1"), "add_up is costlier"),
