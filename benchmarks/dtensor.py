@@ -1,5 +1,7 @@
 """DTensor's dispatch: what an operation costs before any tensor is touched, on a mesh of 256 that is only pretended."""
 
+import abc
+
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
@@ -9,7 +11,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from harness import Workload
 
 
-class OnMesh(Workload):
+class OnMesh(Workload, abc.ABC):
     """Two replicated DTensors of 10 by 10; which operation is called on them, a subclass says as its `work`."""
 
     params = ["cpu", "cuda"]

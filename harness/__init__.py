@@ -12,11 +12,13 @@ Who stands on whom, from the door down; each module imports only from below.
     torch_workloads                   an asv class that compiles
     build                             the process that builds what cases need
     workload                          the abstract asv class; count, ask
+    asking                            what comes of asking: kept, skipped, failed
     session                           start a supervisor, ask it, stop it
     supervisor                        the process beside the fork server
     running                           a worker that is being waited for
     fork_server, builds, schedule     the server held from outside; building; which case is next
     server, worker                    inside valgrind: import once, fork; the life of a worker
+    endings, surroundings             how a workload may end its worker; what the kernel tells a worker of itself
     costs                             what benchmarks cost to count
     source, kept                      what makes a version; what stays beside asv's results
     tables, flame, pages              where instructions went: as text, as a picture, on pages
@@ -33,6 +35,8 @@ Who stands on whom, from the door down; each module imports only from below.
     tools                             this project's own valgrind tools: built, cached, found
     valgrind                          valgrind itself
     frames_out, callgrind_out         what two tools write -> profiles
+    declarations, discovered          what can be wrong with a workload; what asv listed, against what is here
+    parameters, notes                 the values of cases told apart; what stands beside a number
     profiles, names                   instructions by function; the names that two installs share
     definitions, cache                what a statement's case is made of; what outlives a run
     bisection                         which point of a range to count next

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import os
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from harness import names
@@ -74,6 +75,31 @@ def parse(text: str) -> Profile:
         # Functions that share a name may call each other, and what is below them then counts twice.
         spent.inclusive = min(max(spent.inclusive, spent.own), whole)
     return Profile(whole, dict(functions), _estimate(graph, whole), exact=False)
+
+
+def calls_of(text: str, library: str, functions: Collection[str]) -> dict[str, int]:
+    """How often each of these functions of a library was called from outside of it, of those that were at all.
+
+    Looks for these only and is quick. A call into another library is where `cob=` stands before `cfn=`.
+    """
+    named = {number: _plain(name) for number, name in _NAMED.findall(text)}
+    wanted = {number: name for number, name in named.items() if name in functions}
+    inside = {number for number, path in _OBJECT.findall(text) if names.library(path) == library}
+    found: dict[str, int] = collections.defaultdict(int)
+    for called_object, function, calls in _CALL.findall(text):
+        if function in wanted and called_object in inside:
+            found[wanted[function]] += int(calls)
+    return dict(found)
+
+
+def _plain(name: str) -> str:
+    """A function of the C library under its public name: `__libc_fork` and `fork@@GLIBC_2.2.5` are `fork`."""
+    return re.sub(r"^(__libc_|__GI_)?_*|@.*$", "", names.RECURSION.sub("", name))
+
+
+_NAMED = re.compile(r"^c?fn=\((\d+)\) (\S+)$", re.MULTILINE)
+_OBJECT = re.compile(r"^c?ob=\((\d+)\) (.+)$", re.MULTILINE)
+_CALL = re.compile(r"^cob=\((\d+)\).*\n(?:cf[il]=.*\n)?cfn=\((\d+)\).*\ncalls=(\d+)", re.MULTILINE)
 
 
 class _Node(NamedTuple):

@@ -18,6 +18,7 @@
 
 #include <alloca.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -103,6 +104,26 @@ static PyObject *taken(PyObject *self, PyObject *unused)
     return all;
 }
 
+/* system_calls() -> how often this process made each kind of system call that counting.h names; empty where the tool does
+ * not tell. */
+static PyObject *system_calls(PyObject *self, PyObject *unused)
+{
+    uint64_t made[SYSTEM_CALLS];
+    const Py_ssize_t kinds = (Py_ssize_t)READ_SYSTEM_CALLS(made);
+    PyObject *all = PyTuple_New(kinds);
+    for (Py_ssize_t kind = 0; all != NULL && kind < kinds; kind++)
+        PyTuple_SET_ITEM(all, kind, PyLong_FromUnsignedLongLong(made[kind]));
+    return all;
+}
+
+/* Whether this process was forked by the workload: a worker itself is born in serve(), which clears it. */
+static int forked;
+
+static void in_child(void)
+{
+    forked = 1;
+}
+
 /* What call_counted takes besides a callable: the address of a native_loop, in a capsule. */
 static const char *const LOOP = "native_loop";
 
@@ -149,6 +170,11 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
             break;
         }
         Py_DECREF(result);
+        if (forked) { /* else this child would make the calls that are left, and a child in each of them */
+            PyErr_SetString(PyExc_RuntimeError, "a child that `work` forked came back from it");
+            raised = 1;
+            break;
+        }
     }
     stop_counting(&counting);
     if (raised)
@@ -293,6 +319,7 @@ static PyObject *serve(PyObject *self, PyObject *number)
                     _exit(1);
                 setpgid(0, 0);
                 close(control);
+                forked = 0;
                 PyOS_AfterFork_Child();
                 return PyBytes_FromStringAndSize(request + 1, bytes - 1);
             }
@@ -310,6 +337,7 @@ static PyMethodDef methods[] = {
     {"mark", mark, METH_O, "mark(slot): what passes from now on belongs to that slot."},
     {"take", take, METH_O, "take(label): end a run, whose count is then known."},
     {"taken", taken, METH_NOARGS, "A pair for every run: what was counted by reading, and by slot."},
+    {"system_calls", system_calls, METH_NOARGS, "How often this process made each kind of system call in counting.h."},
     {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
      "call_counted(work, calls): count work() that many times."},
     {"loop_at", loop_at, METH_O, "loop_at(address): a native loop, for call_counted."},
@@ -356,5 +384,6 @@ static void tell_frames(void)
 PyMODINIT_FUNC PyInit__client_requests(void)
 {
     tell_frames();
+    pthread_atfork(NULL, NULL, in_child);
     return PyModule_Create(&definition);
 }

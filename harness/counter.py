@@ -12,6 +12,7 @@ scheduling, errors and reports are tested in milliseconds with numbers that do f
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import dataclasses
 import importlib
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness import callgrind_out, tools, valgrind
+from harness import callgrind_out, notes, tools, valgrind
 from harness.errors import CountError, StartError
 
 #: The Python whose frames client_requests.c tells the tool about.
@@ -54,10 +55,13 @@ class Counter:
 
     def call_counted(self, work: Callable[[], object], calls: int) -> None:
         """Count `calls` calls of work(), and as little else as can be. A native loop makes and counts its own."""
+        worker = os.getpid()
         self.start()
         try:
             for _ in range(calls):
                 work()
+                if os.getpid() != worker:  # else this child would make the calls that are left
+                    raise CountError("a child that `work` forked came back from it")
         finally:
             self.stop()
 
@@ -72,6 +76,15 @@ class Counter:
     def taken(self) -> list[Taken]:
         """Every run so far."""
         raise NotImplementedError
+
+    def system_calls(self) -> dict[str, int]:
+        """How often this process so far did what notes.py names, always the same names; nothing where the counter does
+        not tell, or tells it in its profile."""
+        return {}
+
+
+#: What the readable tool counts, in the order of counting.h.
+_SYSTEM_CALLS = (notes.CHILDREN, notes.TIMERS, notes.CLOCK, notes.ENTROPY)
 
 
 class ValgrindCounter(Counter):
@@ -89,6 +102,7 @@ class ValgrindCounter(Counter):
         self._out_folder = out_folder
         self._readable = readable
         self._runs = client_requests.taken
+        self._system_calls = client_requests.system_calls
         # The C functions themselves stand in for the methods: a Python frame between would be counted.
         for name in ("start", "stop", "call_counted", "mark", "take"):
             setattr(self, name, getattr(client_requests, name))
@@ -97,6 +111,9 @@ class ValgrindCounter(Counter):
         if self._readable:
             return [Taken(count, None, tuple(spent)) for count, spent in self._runs()]
         return [self._read(f"{self._out_folder}/{os.getpid()}.{number + 1}") for number in range(len(self._runs()))]
+
+    def system_calls(self) -> dict[str, int]:
+        return dict(zip(_SYSTEM_CALLS, self._system_calls(), strict=False))
 
     def _read(self, path: str) -> Taken:
         try:
@@ -124,6 +141,14 @@ class OpcodeCounter(Counter):
         self._slot = -1
         self._spent = [0] * 16
         self._runs: list[Taken] = []
+        self._children = 0
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        self._children += event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen")
+
+    def system_calls(self) -> dict[str, int]:
+        return {notes.CHILDREN: self._children}
 
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         frame.f_trace_opcodes = True
@@ -168,12 +193,14 @@ class Launch:
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A kind of counter. `readable`: one run gives several numbers. `launch` prepares what is needed in the scratch
-    folder that it is given, and raises StartError where this kind cannot work. `inside` makes the other half."""
+    folder that it is given, and raises StartError where this kind cannot work. `inside` makes the other half.
+    `system_calls` reads out of a profile what the other half does not tell (see Counter.system_calls)."""
 
     name: str
     readable: bool
     launch: Callable[[Path], Launch]
     inside: type[Counter]
+    system_calls: Callable[[str], dict[str, int]] | None = None
 
 
 def _launch_callgrind(scratch: Path) -> Launch:
@@ -214,6 +241,23 @@ def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
     )
 
 
+#: Functions of the C library that make a system call which notes.py names, as Callgrind sees them called.
+_MAKE = {
+    **dict.fromkeys(("fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen"), notes.CHILDREN),
+    **dict.fromkeys(("alarm", "setitimer", "timer_settime", "timerfd_settime"), notes.TIMERS),
+    **dict.fromkeys(("clock_gettime", "gettimeofday", "time"), notes.CLOCK),
+    **dict.fromkeys(("getrandom", "getentropy"), notes.ENTROPY),
+}
+
+
+def _system_calls_in(profile: str) -> dict[str, int]:
+    text = Path(profile).read_text("utf-8", "replace")
+    made: dict[str, int] = collections.defaultdict(int)
+    for function, calls in callgrind_out.calls_of(text, "libc", _MAKE).items():
+        made[_MAKE[function]] += calls
+    return dict(made)
+
+
 _RANDOMISED = (
     "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
     "move by up to 0.7 % between runs; in a container, allow the system call personality"
@@ -222,7 +266,7 @@ _RANDOMISED = (
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("callgrind", False, _launch_callgrind, ValgrindCounter),
+        Kind("callgrind", False, _launch_callgrind, ValgrindCounter, _system_calls_in),
         Kind("readable", True, _launch_readable, ValgrindCounter),
         Kind("frames", False, _launch_frames, ValgrindCounter),
         Kind("opcodes", True, lambda scratch: Launch(), OpcodeCounter),

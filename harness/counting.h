@@ -15,11 +15,18 @@
 #define CALLGRIND_STOP_INSTRUMENTATION ((void)0)
 #define CALLGRIND_DUMP_STATS_AT(label) ((void)(label))
 #define READ_INSTRUCTIONS() 0
+#define READ_SYSTEM_CALLS(made) ((void)(made), 0)
 #else
 #include <valgrind/callgrind.h>
 /* The request of readable_tool.c: the instructions that this process has executed; 0 under any other tool. */
 #define READ_INSTRUCTIONS() VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('I', 'C'), 0, 0, 0, 0, 0)
+/* And its other one: how often this process made each kind of system call below; 0 under any other tool. */
+#define READ_SYSTEM_CALLS(made) \
+    VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('I', 'C') + 1, made, 0, 0, 0, 0)
 #endif
+
+/* Kinds of system calls that make a number doubtful: a child is made, a timer set, the clock read, random bytes asked. */
+enum { SYSTEM_CALLS = 4 };
 
 /* What one run gave: the instructions counted, and those that passed while each slot was marked. */
 enum { RUNS = 64, SLOTS = 16, NO_SLOT = -1 };

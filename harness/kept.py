@@ -3,7 +3,7 @@
     .asv/counts/<commit>/<environment>/<benchmark>/<parameters>/
         callgrind.out.gz    the profile that the count came from, as Callgrind wrote it
         profile.json.gz     the same, read (profiles.py)
-        count.json          instructions per call, total, overhead, calls, layouts, numbers, seconds, fingerprint
+        count.json          instructions per call, total, overhead, calls, layouts, notes, numbers, seconds, fingerprint
         python/             where somebody asked for it: the case once more, by Python function
             profile.json.gz, count.json
     .asv/failures/<time>-<benchmark>-<parameters>/
@@ -48,8 +48,8 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        name = _file_name("-".join(self.parameters)) or "no-parameters"
-        return self.root / "counts" / self.commit / _file_name(self.environment) / _file_name(self.benchmark) / name
+        folder = self.root / "counts" / _file_name(self.commit) / _file_name(self.environment)
+        return folder / _file_name(self.benchmark) / _folder_name(self.parameters)
 
 
 def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
@@ -87,6 +87,8 @@ def keep(counted: Counted, place: Place, about: About = About()) -> Path:
         "overhead": counted.overhead,
         "calls": counted.calls,
         "layouts": list(counted.layouts),
+        "notes": list(counted.notes),
+        "seen": counted.seen,
         "numbers": counted.numbers,
         "seconds": counted.seconds,
         "fingerprint": counted.fingerprint,
@@ -205,8 +207,19 @@ def earlier(place: Place, version: str, counter: str) -> Counted | None:
     if found is None or found.record.get("version") != version or found.fingerprint.get("counter") != counter:
         return None
     record = found.record
-    numbers = (record["total"], record["overhead"], record["calls"])
-    return Counted(0, *numbers, None, record["seconds"], tuple(record["layouts"]), record["numbers"], found.fingerprint)
+    return Counted(
+        number=0,
+        total=record["total"],
+        overhead=record["overhead"],
+        calls=record["calls"],
+        profile=None,
+        seconds=record["seconds"],
+        layouts=tuple(record["layouts"]),
+        numbers=record["numbers"],
+        seen=record.get("seen", {}),
+        notes=tuple(record.get("notes", ())),
+        fingerprint=found.fingerprint,
+    )
 
 
 def commits(root: Path) -> list[str]:
@@ -233,7 +246,23 @@ def keep_evidence(folder: str, benchmark: str, parameters: tuple[str, ...]) -> P
     return target
 
 
+def _folder_name(parameters: tuple[str, ...]) -> str:
+    """Different for different labels, also for ("a-b", "c") and ("a", "b-c"), or for none and one of that name."""
+    if not parameters:
+        return "no-parameters"
+    joined = "-".join(parameters)
+    plain = len(parameters) == 1 or not any("-" in label for label in parameters)
+    if plain and joined != "no-parameters":
+        return _file_name(joined)
+    return f"{_file_name(joined)[:120]}-{_digest(json.dumps(parameters))}"
+
+
 def _file_name(text: str) -> str:
-    """Different for different texts: what cannot be in a name, or is too long, is told apart by a digest."""
-    name = re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:120]
-    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    """Different for different texts, and always one name in its folder: what cannot be in a name, is too long or leads
+    elsewhere (`..`) is told apart by a digest."""
+    name = re.sub(r"[^A-Za-z0-9_+-]", "_", text[:1]) + re.sub(r"[^A-Za-z0-9._+-]", "_", text[1:120])
+    return name if name and name == text else f"{name}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

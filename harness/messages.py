@@ -29,8 +29,9 @@ class Case:
     """A workload with one choice of parameters.
 
     `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
-    `parameters` are their texts. `needs` names what must be built before the case can be counted. `preloaded` says that
-    its worker is to begin with the library under test imported.
+    `parameters` are their labels, `values` their representations (parameters.py), which the worker holds against its
+    own. `needs` names what must be built before the case can be counted. `preloaded` says that its worker is to begin
+    with the library under test imported.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Case:
     limit_seconds: float
     needs: tuple[str, ...] = ()
     preloaded: bool = True
+    values: tuple[str, ...] = ()
 
     @property
     def benchmark(self) -> tuple[str, str]:
@@ -50,23 +52,36 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
+class Source:
+    """The text that a case is counted from, as the asker reads it: the classes (module and name) whose text it is, and
+    the digest of that (source.py)."""
+
+    roots: tuple[tuple[str, str], ...]
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Ask:
     """Asker to supervisor: count this case; `order` lists the whole suite's cases as asv will ask for them.
 
     `number` is the one of the case's numbers that is wanted. Numbers that were not asked for yet come from the run that
-    was made for the others; a number that was asked for before is counted anew.
+    was made for the others; a number that was asked for before is counted anew. The supervisor refuses a case whose
+    `source` is not the one that its server has. `twice` asks for a second count in the same worker.
     """
 
     case: Case
     order: tuple[Case, ...] = ()
     number: str = HEADLINE
+    source: Source | None = None
+    twice: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
     """Supervisor to worker: count this case in this folder, which is empty and the worker's own.
 
-    `built` is the folder of what was built for it."""
+    `values` are what the case's parameters must be there, `built` is the folder of what was built for it; `twice` asks
+    for a second count after the first."""
 
     number: int
     module: str
@@ -74,6 +89,8 @@ class Order:
     index: int
     folder: str
     built: str
+    values: tuple[str, ...] = ()
+    twice: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +107,9 @@ class Counted:
     `total` is as the counter gave it, with `overhead` (an empty body, called as often) in it. `profile` is the
     counter's own output file in the scratch folder, None for a counter that has none. `seconds` splits the worker's
     wall time by phase. `layouts` are the totals that `total` is the median of. `numbers` is what else the same run
-    tells, by name, without overhead. The supervisor adds the fingerprint.
+    tells, by name, without overhead. `seen` is how often the run did what its count does not hold, or hangs on, and
+    `notes` are the sentences about that and about the layouts (notes.py). `again` is a second count in the same worker,
+    where that was asked for. The supervisor adds the fingerprint.
     """
 
     number: int
@@ -101,7 +120,15 @@ class Counted:
     seconds: dict[str, float]
     layouts: tuple[int, ...] = ()
     numbers: dict[str, int] = dataclasses.field(default_factory=dict)
+    seen: dict[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    again: int | None = None
     fingerprint: dict[str, str] | None = None
+
+    @property
+    def again_per_call(self) -> float | None:
+        """The second count, None if there was none."""
+        return None if self.again is None else self._per_call(self.again - self.overhead)
 
     @property
     def instructions_per_call(self) -> float:
@@ -217,7 +244,8 @@ _KINDS: dict[str, type[Any]] = {
 }
 #: Fields that are tuples, which JSON does not know.
 _TUPLES = {
-    Counted: ("layouts",),
+    Counted: ("layouts", "notes"),
+    Order: ("values",),
     Range: ("assignments",),
     Survey: ("param_names",),
     Probe: ("cases",),
@@ -238,6 +266,8 @@ def decode(data: bytes) -> Any:
         if kind is Ask:
             fields["case"] = _case(fields["case"])
             fields["order"] = tuple(_case(case) for case in fields["order"])
+            if fields["source"] is not None:
+                fields["source"] = Source(tuple(map(tuple, fields["source"]["roots"])), fields["source"]["digest"])
         if kind is Case:
             return _case(fields)
         if kind is Survey:
@@ -252,4 +282,4 @@ def decode(data: bytes) -> Any:
 
 
 def _case(fields: dict[str, Any]) -> Case:
-    return Case(**{**fields, "parameters": tuple(fields["parameters"]), "needs": tuple(fields["needs"])})
+    return Case(**{**fields, **{name: tuple(fields[name]) for name in ("parameters", "values", "needs")}})

@@ -20,6 +20,7 @@ from harness import messages, overlay, session, torch_sources, tree, wheels
 from harness.errors import CaseSkipped, HarnessError
 from harness.git import Repository
 from harness.kept import Place
+from harness.parameters import asv_names
 from harness.selection import choose, find
 from harness.wheels import Wheel
 from harness.workload import Workload, ask, configuration_for
@@ -57,16 +58,15 @@ def main() -> None:
 
 def look(found: type[Workload], wanted: messages.Range, repository: Repository) -> messages.Survey:
     """The benchmark and the points of the range. Raises HarnessError."""
-    choices = found.product()
-    chosen = choose(found, wanted.assignments)
+    chosen = [found.case(params) for params in choose(found, wanted.assignments)]
     return messages.Survey(
         name=found.benchmark(),
         version=str(found.version),
         unit=found.unit,
         noise=found.noise,
         param_names=tuple(found.param_names),
-        params=tuple(tuple(map(repr, values)) for values in found.parameters()),
-        cases={str(choices.index(params)): tuple(map(str, params)) for params in chosen},
+        params=tuple(tuple(asv_names(values)) for values in found.parameters()),
+        cases={str(case.index): case.parameters for case in chosen},
         points=tuple(points(repository, wanted)),
     )
 
@@ -177,4 +177,4 @@ def _probe(found: type[Workload], probe: messages.Probe, repository: Repository,
 def _where(probe: messages.Probe, found: type[Workload], params: tuple[object, ...]) -> Place | None:
     if probe.keep is None:
         return None
-    return Place(Path(probe.keep), probe.commit, probe.environment, found.benchmark(), tuple(map(str, params)))
+    return Place(Path(probe.keep), probe.commit, probe.environment, found.benchmark(), found.case(params).parameters)

@@ -17,6 +17,9 @@
  *   - Both sides of an `&&`: only what is executed. Left to itself valgrind may join two tests into one block without a
  *     branch, in which the second always runs; that is switched off, as Callgrind does.
  *   - What is generated or modified at run time: valgrind hands over the new code, which is counted like any other.
+ *
+ * It also counts system calls that make a number doubtful (counting.h says which), as valgrind passes them on: the
+ * program executes nothing more for it.
  */
 
 #include "pub_tool_basics.h"
@@ -24,11 +27,51 @@
 #include "pub_tool_machine.h"
 #include "pub_tool_options.h"
 #include "pub_tool_tooliface.h"
+#include "pub_tool_vki.h"
+#include "pub_tool_vkiscnums.h"
 
-/* The request that client_requests.c makes. Its answer is the sum; without this tool the program gets its default, 0. */
-enum { READ_INSTRUCTIONS = VG_USERREQ_TOOL_BASE('I', 'C') };
+/* The requests that client_requests.c makes. The first one's answer is the sum, the second one copies `made` to where its
+ * argument says; without this tool the program gets their default, 0. */
+enum { READ_INSTRUCTIONS = VG_USERREQ_TOOL_BASE('I', 'C'), READ_SYSTEM_CALLS };
 
 static ULong executed;
+
+/* In the order of counting.h. */
+enum { CHILDREN, TIMERS, CLOCK, ENTROPY, SYSTEM_CALLS };
+static ULong made[SYSTEM_CALLS];
+
+static void before_system_call(ThreadId thread, UInt number, UWord *arguments, UInt length)
+{
+    switch (number) {
+    case __NR_clone:
+        if (arguments[0] & VKI_CLONE_THREAD)
+            break; /* its instructions are counted */
+        made[CHILDREN]++;
+        break;
+    case __NR_fork:
+    case __NR_vfork:
+        made[CHILDREN]++;
+        break;
+    case __NR_alarm:
+    case __NR_setitimer:
+    case __NR_timer_settime:
+    case __NR_timerfd_settime:
+        made[TIMERS]++;
+        break;
+    case __NR_clock_gettime:
+    case __NR_gettimeofday:
+    case __NR_time:
+        made[CLOCK]++;
+        break;
+    case __NR_getrandom:
+        made[ENTROPY]++;
+        break;
+    }
+}
+
+static void after_system_call(ThreadId thread, UInt number, UWord *arguments, UInt length, SysRes result)
+{
+}
 
 #if defined(VG_BIGENDIAN)
 static const IREndness memory_order = Iend_BE;
@@ -72,10 +115,18 @@ static IRSB *instrument(VgCallbackClosure *closure, IRSB *original, const VexGue
 
 static Bool answer_request(ThreadId thread, UWord *request, UWord *answer)
 {
-    if (request[0] != READ_INSTRUCTIONS)
+    switch (request[0]) {
+    case READ_INSTRUCTIONS:
+        *answer = executed;
+        return True;
+    case READ_SYSTEM_CALLS:
+        for (Int which = 0; which < SYSTEM_CALLS; which++)
+            ((ULong *)request[1])[which] = made[which];
+        *answer = SYSTEM_CALLS;
+        return True;
+    default:
         return False;
-    *answer = executed;
-    return True;
+    }
 }
 
 static void after_options(void)
@@ -96,6 +147,7 @@ static void before_options(void)
     VG_(details_bug_reports_to)("the authors of torch-instruction-suite");
     VG_(basic_tool_funcs)(after_options, instrument, at_exit);
     VG_(needs_client_requests)(answer_request);
+    VG_(needs_syscall_wrapper)(before_system_call, after_system_call);
 }
 
 VG_DETERMINE_INTERFACE_VERSION(before_options)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Sequence
 
 from harness.counter import Counter, Taken
 from harness.errors import SuiteError
@@ -77,7 +78,8 @@ class Rules:
         """In a worker, before the workload's module is imported. `folder` is empty and the worker's own."""
 
     def refuses(self, params: dict[str, object]) -> str | None:
-        """In a worker: why a case with these parameters, by name, cannot be counted on this machine; None if it can."""
+        """In a worker, or natively: why a case with these parameters, by name, cannot be counted on this machine; None
+        if it can."""
         return None
 
     def versions(self) -> dict[str, str]:
@@ -96,3 +98,15 @@ def load(name: str) -> Rules:
             raise
         raise SuiteError(f'the suite\'s RULES is {name!r}; known are "plain" and "torch"') from None
     return rules
+
+
+def lacks(names: Sequence[str]) -> str | None:
+    """Which of these dotted names leads nowhere, and in which version; None if all are there."""
+    for name in names:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            package = name.partition(".")[0]
+            version = getattr(importlib.import_module(package), "__version__", "")
+            return f"{package} {version} has no {name}"
+    return None

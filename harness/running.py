@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
 from pathlib import Path
 
-from harness import messages, processes, valgrind
+from harness import messages, notes, processes, valgrind
+from harness.counter import Kind
 from harness.fork_server import ForkServer
 
 
@@ -45,4 +47,16 @@ class Running:
                 sentence += f": {reason}"
             elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
                 sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
+            elif os.WIFEXITED(status):
+                sentence += ": machine code that the workload called exited, or became another program"
         return messages.Failed(self.number, sentence, (output + log)[-4000:], str(self.folder))
+
+
+def with_notes(counted: messages.Counted, kind: Kind) -> messages.Counted:
+    """A worker's report with what its profile tells that the worker could not, and the sentences about all it saw."""
+    seen = dict(counted.seen)
+    if counted.profile is not None and kind.system_calls is not None:
+        with contextlib.suppress(OSError):  # whoever keeps the profile will say that it is gone
+            for what, number in kind.system_calls(counted.profile).items():
+                seen[what] = max(seen.get(what, 0), number)
+    return dataclasses.replace(counted, seen=seen, notes=(*counted.notes, *notes.sentences(seen)))

@@ -29,11 +29,13 @@ from harness import environment, messages, overlay, processes, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
+from harness.endings import left_report
 from harness.errors import HarnessError, StartError
 from harness.fork_server import ForkServer, ServerDied, evidence
-from harness.running import Running
+from harness.running import Running, with_notes
 from harness.schedule import Schedule
 from harness.scratch import Scratch
+from harness.source import Copy
 
 _TICK_SECONDS = 0.25
 _SILENCE_SECONDS = 3600.0
@@ -47,7 +49,8 @@ class Supervisor:
         self._rules = rules.load(configuration.rules)
         laid = Path(configuration.overlay) if configuration.overlay else overlay.installed()
         self._overlay = None if laid is None else tree.record_in(laid)
-        self._launch = KINDS[configuration.counter].launch(scratch.root)
+        self._kind = KINDS[configuration.counter]
+        self._launch = self._kind.launch(scratch.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
         self._server: ForkServer | None = None
@@ -59,6 +62,8 @@ class Supervisor:
         self._used: dict[socket.socket, list[Path]] = {}
         self._leftovers: dict[messages.Case, list[Path]] = {}
         self._suspects: set[messages.Case] = set()
+        self._twice: set[messages.Case] = set()
+        self._copy = Copy(scratch.site)
         self._versions: dict[str, str] = {}
         self._workers_made = 0
         self._last_heard = time.monotonic()
@@ -90,7 +95,7 @@ class Supervisor:
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
         return server
 
-    def notes(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """What whoever reads the counts should know: what makes them less trustworthy, and what they are of."""
         return [str(note) for note in (self._launch.warning, self._overlay) if note is not None]
 
@@ -134,13 +139,31 @@ class Supervisor:
             connection.close()
             return
         self._last_heard = time.monotonic()
+        edited = self._edited(ask)
+        if edited is not None:
+            with contextlib.suppress(OSError):
+                connection.sendall(messages.encode(messages.Failed(0, edited)))
+            connection.close()
+            return
         order = ask.order if self._configuration.ahead != "nothing" else ()
-        if ask.number in self._told.get(ask.case, ()):
+        if ask.number in self._told.get(ask.case, ()) or ask.twice:
             self._forget(ask.case)
+        if ask.twice:
+            self._twice.add(ask.case)
         self._schedule.ask(ask.case, order)
         self._waiting[ask.case] = connection, ask.number
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
+
+    def _edited(self, ask: messages.Ask) -> str | None:
+        """Why the case is not counted if its text is not the one that the server has: the suite was copied when the
+        server started, and a later edit would give its name to a count of what was there before."""
+        if ask.source is None or self._copy.digest(ask.source.roots) == ask.source.digest:
+            return None
+        return (
+            f"the text of {ask.case.module}.{ask.case.workload} was edited after the server had started, which still "
+            "has the text of before: start anew to count the edited one"
+        )
 
     def _answer(self, case: messages.Case) -> None:
         """Send the asker of `case` its answer if both are there."""
@@ -161,6 +184,7 @@ class Supervisor:
     def _forget(self, case: messages.Case) -> None:
         """What is known of `case` is used up."""
         self._schedule.forget(case)
+        self._twice.discard(case)
         self._told.pop(case, None)
         _remove(self._leftovers.pop(case, []))
 
@@ -230,7 +254,9 @@ class Supervisor:
         try:
             folder = self._scratch.worker_folder(_folder_name(case))
             built = str(self._builds.folder(case))
-            order = messages.Order(number, case.module, case.workload, case.index, str(folder), built)
+            order = messages.Order(
+                number, case.module, case.workload, case.index, str(folder), built, case.values, case in self._twice
+            )
             pid = server.fork(order, case.preloaded)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
@@ -284,7 +310,7 @@ class Supervisor:
         status = running.server.wait(running.pid)
         evidence(self._scratch, running.pid, running.folder)
         self._leftovers.setdefault(running.case, []).extend(
-            [running.folder, *self._scratch.out.glob(f"{running.pid}*")]
+            [running.folder, *(path for name in ("", ".*") for path in self._scratch.out.glob(f"{running.pid}{name}"))]
         )
         if running.report is None and status is None and not running.timed_out and running.case not in self._suspects:
             # Its server died, perhaps of another case: it gets a second try.
@@ -292,7 +318,9 @@ class Supervisor:
             self._schedule.put_back(running.case)
             return
         self._suspects.discard(running.case)
-        running.report = running.report or running.explain(status)
+        running.report = running.report or left_report(running.folder) or running.explain(status)
+        if isinstance(running.report, messages.Counted):
+            running.report = with_notes(running.report, self._kind)
         if isinstance(running.report, messages.Failed) and self._overlay is not None:
             details = f"{running.report.details.rstrip()}\nThis was {self._overlay.what}"
             running.report = dataclasses.replace(running.report, details=details)
@@ -307,6 +335,7 @@ class Supervisor:
         report = running.report
         if isinstance(report, messages.Counted):
             outcome = f"{report.instructions_per_call:>18,.0f} instructions"
+            outcome += "".join(f"  ({note})" for note in report.notes)
         else:
             outcome = "skipped" if isinstance(report, messages.Skipped) else "failed"
         self._note(f"{running.case}  {outcome}  {time.monotonic() - running.began:.0f} s")
@@ -356,7 +385,7 @@ def main() -> None:
             try:
                 supervisor = Supervisor(configuration, scratch, listener)
                 supervisor.start()
-                print(json.dumps({"error": None, "notes": supervisor.notes()}), flush=True)
+                print(json.dumps({"error": None, "notes": supervisor.remarks()}), flush=True)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
                 supervisor.run()
             finally:

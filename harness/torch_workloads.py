@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import importlib
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 from harness.workload import Workload
 
 
-class Compiling(Workload):
+class Compiling(Workload, abc.ABC):
     """A workload that compiles anew in every call: Dynamo forgets before each, and compile steps are what counts.
 
     Unless a subclass says otherwise its one parameter is the device.

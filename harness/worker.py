@@ -5,36 +5,40 @@
 2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
 3. Its allocators are made as if new. `setup(*params)`, then `warm_up()`, which calls `work` or a smaller one like it.
    Under valgrind, but not counted.
-4. `prepare` once more, collect garbage, switch the collector off, make the allocators as if new again.
+4. `prepare` once more, collect garbage, switch the collector off (`collect_garbage` leaves it on), make the allocators
+   as if new again.
 5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
    new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
    counts tells further numbers of the same run: the whole, the phases.
 6. Count an empty body as often: the overhead.
-7. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
+7. What was seen beside the count goes with it: children, threads, timers, and what the counter tells of system calls.
+8. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
    the supervisor's to explain.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import importlib
 import os
-import pkgutil
 import random
 import socket
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import messages
+from harness import messages, notes, parameters
 from harness.counter import Counter
+from harness.endings import Endings
 from harness.errors import CountError
-from harness.rules import Rules
+from harness.rules import Region, Rules, lacks
+from harness.surroundings import Surroundings
 
 #: A packet must hold a report; a longer traceback loses its beginning.
 DETAILS_CHARACTERS = 20_000
@@ -53,19 +57,19 @@ class Memory:
 def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules, memory: Memory) -> NoReturn:
     """Do what `request`, an encoded Order, asks; report; never return."""
     order: messages.Order = messages.decode(request)
+    endings = Endings(order, reports)
     status = 1
     try:
         _move_into(order.folder)
-        report = _count(order, counter, rules, memory)
+        report = _count(order, counter, rules, memory, endings)
         status = 0
     except BaseException as error:
+        endings.stop_child()
         report = _failed(order, error)
-    try:
-        reports.send(messages.encode(report))
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the workload may have closed it
+            stream.flush()
+    endings.report(report, status)
 
 
 def _move_into(folder: str) -> None:
@@ -79,7 +83,7 @@ def _move_into(folder: str) -> None:
     random.seed(0)
 
 
-def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory) -> messages.Report:
+def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory, endings: Endings) -> messages.Report:
     seconds: dict[str, float] = {}
     phase_began = time.monotonic()
 
@@ -92,7 +96,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
     rules.enter_worker(order.folder)
     memory.renew_allocators()
     workload, params = _find(order)
-    refused = _lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
+    refused = lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
     if refused is not None:
         return messages.Skipped(order.number, refused)
     try:
@@ -104,28 +108,37 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
     workload.warm_up()
     phase_ends("warm-up")
 
-    try:
-        region = rules.regions[workload.region](counter)
-    except KeyError:
-        known = ", ".join(sorted(rules.regions))
-        raise CountError(f"the workload's region is {workload.region!r}; these rules know {known}") from None
+    region = _region(workload, rules)(counter)
     gc.disable()
-    for _ in range(workload.layouts):
-        if workload.layouts > 1:
+    calls_made: list[dict[str, int]] = []
+    before: Surroundings | None = None
+    for number in range(workload.layouts + order.twice):
+        if workload.layouts > 1 and number < workload.layouts:
             memory.renew_type_versions("__doc__")
             workload.prepare()
             for _ in range(workload.calls):
                 workload.work()
         workload.prepare()
+        before = before or Surroundings.now()
+        made_before = counter.system_calls()
         gc.collect()
         memory.renew_allocators()
+        if workload.collect_garbage:
+            gc.enable()
         region.count(workload.work, workload.calls)
+        gc.disable()
+        endings.stop_child()
+        calls_made.append({name: n - made_before[name] for name, n in counter.system_calls().items()})
+    assert before is not None
+    after = Surroundings.now()
     phase_ends("count")
 
     region.count_nothing(workload.nothing, workload.calls)
     phase_ends("overhead")
 
     *readings, nothing = region.read()
+    again = readings.pop() if order.twice else None
+    layouts = tuple(reading.total for reading in readings)
     median = sorted(readings, key=lambda reading: reading.total)[(len(readings) - 1) // 2]
 
     if median.total <= nothing.total:
@@ -133,6 +146,10 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
             f"the count is {median.total:,} instructions, that of an empty body {nothing.total:,}: "
             "`work` did nothing that counts"
         )
+    doubts = _doubts(layouts)
+    seen = before.seen(after)
+    for name, number in calls_made[readings.index(median)].items():
+        seen[name] = max(seen.get(name, 0), number)
     return messages.Counted(
         order.number,
         median.total,
@@ -140,28 +157,40 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
         workload.calls,
         median.profile,
         seconds,
-        layouts=tuple(reading.total for reading in readings),
+        layouts=layouts,
         numbers={name: count - nothing.numbers.get(name, 0) for name, count in median.numbers.items()},
+        seen={name: number for name, number in seen.items() if number > 0},
+        notes=doubts,
+        again=None if again is None else again.total,
     )
+
+
+def _doubts(layouts: tuple[int, ...]) -> tuple[str, ...]:
+    """What the counts of the layouts tell of `work`. Raises CountError where none of them is the count of one case."""
+    trend, spread = notes.trend(layouts), notes.spread(layouts)
+    if trend and spread:
+        raise CountError(f"{trend} Its layouts counted {', '.join(f'{total:,}' for total in layouts)}; {spread}")
+    return tuple(doubt for doubt in (trend, spread) if doubt)
+
+
+def _region(workload: Any, rules: Rules) -> type[Region]:
+    if workload.region not in rules.regions:
+        known = ", ".join(sorted(rules.regions))
+        raise CountError(f"the workload's region is {workload.region!r}; these rules know {known}")
+    return rules.regions[workload.region]
 
 
 def _find(order: messages.Order) -> tuple[Any, tuple[Any, ...]]:
     workload = getattr(importlib.import_module(order.module), order.workload)()
-    params = workload.product()[order.index]
+    product = workload.product()
+    params = product[order.index] if order.index < len(product) else ()
+    unlike = parameters.unlike(
+        [parameters.representation(value) for value in params], order.values, workload.param_names
+    )
+    if unlike is not None:
+        raise CountError(unlike)
     workload.built = Path(order.built)
     return workload, params
-
-
-def _lacks(names: Sequence[str]) -> str | None:
-    """Which of these dotted names leads nowhere, and in which version; None if all are there."""
-    for name in names:
-        try:
-            pkgutil.resolve_name(name)
-        except (ImportError, AttributeError):
-            package = name.partition(".")[0]
-            version = getattr(importlib.import_module(package), "__version__", "")
-            return f"{package} {version} has no {name}"
-    return None
 
 
 def _failed(order: messages.Order, error: BaseException) -> messages.Failed:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import kept, messages, rules, session, source
+from harness import asking, declarations, discovered, kept, messages, parameters, rules, session, source
+from harness.asking import cores
 from harness.configuration import Configuration
 from harness.counter import KINDS
-from harness.errors import CaseSkipped, CountError, SuiteError
+from harness.errors import CaseSkipped, SuiteError
 
 
 class _Version:
@@ -72,6 +73,9 @@ class Workload(abc.ABC):
     requires: Sequence[str] = ()
     #: Attributes and the values they have while it warms up: smaller sizes, which meet the same code with less work.
     small: Mapping[str, Any] = {}
+    #: Whether Python's collector of garbage runs while `work` is counted, as in an ordinary program. Off, a count
+    #: depends on `work` alone.
+    collect_garbage = False
     #: Whether its worker begins with the library under test imported. Without, importing it can be what is counted.
     preloaded = True
     #: By how much of itself a count may move although nothing that matters changed; scripts/noise.py measures it.
@@ -140,7 +144,10 @@ class Workload(abc.ABC):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        region = rules.load(_rules_name(cls)).regions.get(cls.region)  # an unknown one fails when it is counted
+        regions = rules.load(_rules_name(cls)).regions
+        declarations.check(cls, Workload, regions)
+        cls.skip_params = parameters.Choices(cls.skip_params)  # so that asv does not take 1 for True either
+        region = regions.get(cls.region)
         for number in region.numbers if region else ():
             setattr(cls, f"track_{number}", _Track(number))
 
@@ -167,10 +174,7 @@ class Workload(abc.ABC):
     @classmethod
     def parameters(cls) -> list[list[Any]]:
         """`params` as a list of lists, as asv reads it."""
-        params = list(cls.params)
-        if params and not isinstance(params[0], tuple | list):
-            params = [params]
-        return [list(choices) for choices in params]
+        return parameters.lists(cls.params)
 
     @classmethod
     def product(cls) -> list[tuple[Any, ...]]:
@@ -183,12 +187,38 @@ class Workload(abc.ABC):
         return [params for params in cls.product() if params not in cls.skip_params]
 
     @classmethod
-    def case(cls, params: tuple[Any, ...]) -> messages.Case:
-        names = tuple(str(value) for value in params)
-        index = cls.product().index(params)
+    def places(cls, params: Sequence[Any]) -> tuple[int, ...]:
+        """Where in `params` each value of a choice is. Raises SuiteError if it is no case."""
+        found = parameters.places(cls.parameters(), params)
+        if found is None or tuple(params) in cls.skip_params:
+            raise SuiteError(f"{cls.benchmark()} has no parameters {tuple(params)!r}; it has {cls.choices()}")
+        return found
+
+    @classmethod
+    def labels(cls) -> list[list[str]]:
+        """What people call each value of each parameter; two values of one parameter never share one."""
+        return [parameters.labels(values) for values in cls.parameters()]
+
+    @classmethod
+    def case(cls, params: Sequence[Any]) -> messages.Case:
+        lists, places = cls.parameters(), cls.places(params)
+        chosen = [values[place] for values, place in zip(lists, places, strict=True)]
         return messages.Case(
-            cls.__module__, cls.__qualname__, index, names, cls.limit_seconds, cls.needs(*params), cls.preloaded
+            module=cls.__module__,
+            workload=cls.__qualname__,
+            index=parameters.index(lists, places),
+            parameters=tuple(texts[place] for texts, place in zip(cls.labels(), places, strict=True)),
+            values=tuple(map(parameters.representation, chosen)),
+            limit_seconds=cls.limit_seconds,
+            needs=cls.needs(*chosen),
+            preloaded=cls.preloaded,
         )
+
+    @classmethod
+    def refused_here(cls, params: Sequence[Any]) -> str | None:
+        """Why a case cannot be counted in this environment, as far as is known without a server; None if it may be."""
+        refused = rules.lacks(cls.requires)
+        return refused or rules.load(_rules_name(cls)).refuses(dict(zip(cls.param_names, params, strict=True)))
 
     @classmethod
     def wanted(cls, params: Sequence[Any]) -> bool:
@@ -216,6 +246,7 @@ class Workload(abc.ABC):
         """
         try:
             configuration = configuration_for(type(self))
+            self._is_what_asv_listed(params)
             if number != messages.HEADLINE and not KINDS[configuration.counter].readable:
                 raise CaseSkipped(
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
@@ -223,7 +254,7 @@ class Workload(abc.ABC):
             earlier = self._counted_earlier(params, configuration.counter)
             if earlier is not None:
                 print("counted in an earlier run", file=sys.stderr)
-                return _told(earlier, number)
+                return asking.told(earlier, number)
             if not self.wanted(params):
                 raise CaseSkipped(
                     "takes minutes, so only the full suite counts it: `make bench SUITE=full`, or HARNESS_SUITE=full"
@@ -233,12 +264,23 @@ class Workload(abc.ABC):
             with running as directory:
                 counted = ask(type(self), params, directory, number)
                 self._say_what_was_counted(params, counted)
-                return _told(counted, number)
+                return asking.told(counted, number)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
 
             print(f"skipped: {reason}", file=sys.stderr)
             raise SkipNotImplemented(str(reason)) from None
+
+    def _is_what_asv_listed(self, params: tuple[Any, ...]) -> None:
+        """Raises SuiteError where asv lists another case under the number by which it asks for this one."""
+        folder = os.environ.get("ASV_CONF_DIR")
+        if folder is None:
+            return
+        name = f"{self.benchmark()}{messages.TRACK}"
+        lists, names = self.parameters(), tuple(self.param_names)
+        reason = discovered.disagreement(Path(folder), name, str(self.version), lists, self.places(params), names)
+        if reason is not None:
+            raise SuiteError(reason)
 
     def _counted_earlier(self, params: tuple[Any, ...], counter: str) -> messages.Counted | None:
         """What is kept of this case at this commit, where that was asked for or no other count would be taken."""
@@ -248,9 +290,12 @@ class Workload(abc.ABC):
         return kept.earlier(place, str(self.version), counter)
 
     def _say_what_was_counted(self, params: tuple[Any, ...], counted: messages.Counted) -> None:
-        """Once a benchmark, where a commit's Python lay over a wheel's binaries; asv shows it with --show-stderr."""
+        """What is to be known with the number; asv shows it with --show-stderr. Once a benchmark: where a commit's
+        Python lay over a wheel's binaries."""
+        for note in counted.notes:
+            print(f"note: {note}", file=sys.stderr)
         found = counted.fingerprint or {}
-        if "binaries" in found and params == self.choices()[0]:
+        if "binaries" in found and self.places(params) == self.places(self.choices()[0]):
             print(f"Python of {found['python of commit'][:10]} on the binaries of {found['binaries']}", file=sys.stderr)
 
 
@@ -264,64 +309,32 @@ def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -
         return ask(workload, params, directory).instructions_per_call
 
 
-def _told(counted: messages.Counted, number: str) -> float:
-    found = counted.per_call(number)
-    if found is None:
-        raise CountError(f"this run told no {number!r}, only {', '.join([messages.HEADLINE, *counted.numbers])}")
-    return found
-
-
 def ask(
     workload: type[Workload],
     params: Sequence[Any],
     directory: Path,
     number: str = messages.HEADLINE,
     place: kept.Place | None = None,
+    *,
+    twice: bool = False,
 ) -> messages.Counted:
     """Ask the supervisor in `directory` for a case, keep what it left (in `place`, else where asv's variables say), and
     return the count.
 
-    Asking again for the same number counts anew; asking for another `number` gives the run that is there.
+    Asking again for the same number counts anew; asking for another `number` gives the run that is there. With `twice`
+    the same worker counts a second time.
     """
-    choices = workload.choices()
-    if tuple(params) not in choices:
-        raise SuiteError(f"{workload.benchmark()} has no parameters {tuple(params)!r}; it has {choices}")
+    case = workload.case(params)
     order = tuple(
         other.case(choice)
         for other in suite(workload.__module__)
         for choice in other.choices()
         if other.wanted(choice) and other.selected(choice)
     )
-    case = workload.case(tuple(params))
-    names = case.parameters
-    with session.asking(directory, messages.Ask(case, order, number)) as report:
-        if isinstance(report, messages.Skipped):
-            raise CaseSkipped(report.reason)
-        if isinstance(report, messages.Failed):
-            raise CountError(_failure(report, workload.benchmark(), names))
-        place = place or kept.place_of(workload.benchmark(), names)
-        if place is not None and number == messages.HEADLINE:
-            try:
-                kept.keep(report, place, _about(workload))
-            except (OSError, ValueError) as error:
-                print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
-        return report
-
-
-def _about(workload: type[Workload]) -> kept.About:
-    return kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload))
-
-
-def _failure(report: messages.Failed, benchmark: str, parameters: tuple[str, ...]) -> str:
-    lines = [report.sentence]
-    if report.details:
-        lines.append(report.details.rstrip())
-    if report.folder is not None:
-        try:
-            lines.append(f"evidence: {kept.keep_evidence(report.folder, benchmark, parameters)}")
-        except OSError as error:
-            lines.append(f"the evidence could not be kept: {error}")
-    return "\n".join(lines)
+    roots = source.roots(workload)
+    text = messages.Source(roots, source.digest(roots, source.of_imported))
+    about = kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload))
+    return asking.answer(messages.Ask(case, order, number, text, twice), workload.benchmark(), directory, place, about)
 
 
 def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
@@ -347,14 +360,6 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         "progress": environment.get("HARNESS_PROGRESS"),
     }
     return Configuration(**{**fields, **changes})
-
-
-def cores() -> int:
-    """How many processors there are to count with: HARNESS_CORES, or all that this process may use."""
-    text = os.environ.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
-    if not text.isdecimal() or int(text) < 1:
-        raise SuiteError(f"HARNESS_CORES is {text!r}; it takes a whole number from 1 up")
-    return int(text)
 
 
 def _rules_name(workload: type[Workload]) -> str:

@@ -161,11 +161,6 @@ def test_work_that_does_nothing_is_a_failure_and_not_0(here):
         workload.ask(find(SUITES / "plain", "faults.Idle"), (), here)
 
 
-def test_an_unknown_region_is_named_with_the_known_ones(here):
-    with pytest.raises(CountError, match="region is 'compile'; these rules know work"):
-        workload.ask(find(SUITES / "plain", "faults.Nowhere"), (), here)
-
-
 def test_a_module_that_cannot_be_imported_costs_its_cases_only(here, monkeypatch):
     monkeypatch.setenv("HARNESS_TESTS", "1")
     broken = find(SUITES / "plain", "broken.Broken")

@@ -72,7 +72,7 @@ def test_cases_are_chosen_by_name():
         ("loops.add_up", [], "is not a workload"),
         ("loops.Loop", ["size"], "expected name=value"),
         ("loops.Loop", ["length=10"], "expected name=value, with a name of .'size', 'kind'."),
-        ("loops.Loop", ["size=11"], "no case of loops.Loop has .'size': '11'."),
+        ("loops.Loop", ["size=11"], "loops.Loop has no size=11; its size is one of 10, 1000 .did you mean '10'"),
     ],
 )
 def test_a_wrong_name_is_refused_with_the_right_ones(name, assignments, sentence):

@@ -84,12 +84,3 @@ class Idle(Workload):
 
     def work(self):
         pass
-
-
-class Nowhere(Workload):
-    """Asks for a region that plain rules do not know."""
-
-    region = "compile"
-
-    def work(self):
-        return sum(range(10))
