@@ -8,6 +8,7 @@ Who stands on whom, from the door down; each module imports only from below.
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
     probing, asv_git, asv_releases    the process that counts commits; asv's git, less submodules; releases as commits
     selection                         which benchmark and cases a name means
+    foreseen                          what a suite's text tells without being imported
     torch_statements                  an asv class made of short definitions in Python and C++
     torch_workloads                   an asv class that compiles
     build                             the process that builds what cases need
@@ -42,6 +43,7 @@ Who stands on whom, from the door down; each module imports only from below.
     bisection                         which point of a range to count next
     git, torch_sources                a repository without a checkout; which of PyTorch's files are which
     messages                          the words between processes
+    interpreter                       which Python can count
     processes, errors                 the kernel's help; the sentences
 """
 

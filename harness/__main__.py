@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import asking, costs, messages, notes, overlay, reasons, session, workload
+from harness import asking, costs, interpreter, messages, notes, overlay, reasons, session, workload
 from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
@@ -23,6 +23,7 @@ from harness.selection import choose, find
 def main() -> int:
     arguments = _arguments()
     try:
+        interpreter.check()
         return COMMANDS[arguments.command](arguments)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
@@ -37,7 +38,7 @@ def main() -> int:
 
 def count(arguments: argparse.Namespace) -> int:
     """Count the chosen cases of one benchmark and print a line each; 1 if one of them could not be counted."""
-    found = find(Path(arguments.suite), arguments.benchmark)
+    found = find(Path(arguments.suite), arguments.benchmark, arguments.param)
     wanted = choose(found, arguments.param)
     changes: dict[str, Any] = {} if arguments.counter is None else {"counter": arguments.counter}
     if arguments.twice:

@@ -168,7 +168,7 @@ def GroupedVariants(
         lines = [(py or None, c or None) for py, c in paired if py or c]
         for number, (py_stmt, cpp_stmt) in enumerate(lines):
             further = (f"Case: {number:>2}",) if len(lines) > 1 else ()
-            variants[label, *further] = GroupedStmts(py_stmt, cpp_stmt, setup, num_threads=num_threads)
+            variants[(label, *further)] = GroupedStmts(py_stmt, cpp_stmt, setup, num_threads=num_threads)
     return variants
 
 

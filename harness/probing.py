@@ -42,7 +42,7 @@ def main() -> None:
     try:
         wanted: messages.Range = messages.decode(sys.stdin.buffer.readline())
         repository = Repository(Path(wanted.repository))
-        found = find(Path(wanted.suite), wanted.benchmark)
+        found = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
         with overlay.trees() as folder:
             places = _Places(folder)
             answer(look(found, wanted, repository))

@@ -116,6 +116,10 @@ class Scratch:
         if result.returncode != 0:
             raise StartError(f"{compiler} could not compile the harness's extension:\n{result.stderr}")
 
+    def profiles_of(self, worker: int) -> list[Path]:
+        """What the counter wrote for one process; the pid of another may begin with the same digits."""
+        return [path for pattern in (f"{worker}", f"{worker}.*") for path in self.out.glob(pattern)]
+
     def worker_folder(self, name: str) -> Path:
         """A new empty folder for a worker. Equal cases are to get equal names: paths are hashed, hashes cost."""
         folder = self.work / name

@@ -5,47 +5,63 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness import messages, workload
+from harness import foreseen, messages, source, workload
 from harness.errors import SuiteError
-from harness.parameters import bare
+from harness.parameters import bare, labels
 from harness.workload import Workload
 
 
-def find(suite: Path, name: str) -> type[Workload]:
-    """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out."""
+def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Workload]:
+    """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out. A name or
+    an assignment (`name=value`) that the suite's text shows to be wrong is refused before anything is imported."""
     module_name, _, class_name = name.removesuffix(messages.TRACK).rpartition(".")
     if not (suite / "__init__.py").exists():
         raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --suite")
+    modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_]*.py")]
     if not module_name:
-        known = [module.stem for module in suite.glob("*.py")]
-        raise SuiteError(f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{meant(name, known)}")
-    sys.path.insert(0, str(suite.resolve().parent))
+        raise SuiteError(
+            f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{meant(name, modules)}"
+        )
+    if module_name not in modules:
+        raise SuiteError(f"no benchmark {name!r} in {suite}: it has no {module_name!r}{meant(module_name, modules)}")
     top = suite.resolve().name
+    _foresee(suite.resolve().parent, f"{top}.{module_name}", class_name, name, assignments)
+    sys.path.insert(0, str(suite.resolve().parent))
     try:
         module = importlib.import_module(f"{top}.{module_name}")
     except ModuleNotFoundError as error:
-        if error.name and error.name.startswith(top):
-            known = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_]*.py")]
-            raise SuiteError(f"no benchmark {name!r} in {suite}: {error}{meant(module_name, known)}") from None
         raise SuiteError(
             f"the benchmark {name!r} needs {error.name!r}, which this environment lacks: "
             "install the pin with `pip install --requirement requirements.txt`"
         ) from None
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, Workload)):
-        known = [other.__name__ for other in workload.suite(top) if other.__module__ == module.__name__]
-        what = "is not a workload" if found is not None else "is not there"
-        raise SuiteError(
-            f"no benchmark {name!r} in {suite}: it {what}; {module_name} has {', '.join(known) or 'none'}"
-            f"{meant(class_name, known)}"
-        )
+        raise SuiteError(f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload")
     if inspect.isabstract(found):
         raise SuiteError(f"{name!r} is a base for other benchmarks and none itself")
     return found
+
+
+def _foresee(folder: Path, module: str, class_name: str, name: str, assignments: Sequence[str]) -> None:
+    """Raises SuiteError for what is wrong as far as the text tells; what it does not tell, the import will."""
+    read = source.of_files_in(folder)
+    try:
+        known = foreseen.classes(module, read)
+        bases = {base.__name__: base for base in workload.bases()}
+        declared = foreseen.declared(module, class_name, read, bases)
+    except SyntaxError:
+        return
+    if class_name not in known and not re.search(rf"\b{re.escape(class_name)}\b", read(module)):
+        raise SuiteError(
+            f"no benchmark {name!r}: {module} has {', '.join(known) or 'no class'}{meant(class_name, known)}"
+        )
+    if declared is not None:
+        _places(name, declared.names, declared.params, assignments)
 
 
 def every(suite: Path) -> list[type[Workload]]:
@@ -59,28 +75,36 @@ def every(suite: Path) -> list[type[Workload]]:
 
 def choose(found: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
     """The choices of parameters that agree with every `name=value`, the value as its label or its `repr`."""
-    names = list(found.param_names)
-    wanted = assigned(assignments, names)
-    allowed: list[set[int]] = []
-    for name, labels, values in zip(names, found.labels(), found.parameters(), strict=True):
-        value = wanted.get(name)
-        places = set(range(len(labels)))
-        if value is not None:
-            places = {place for place in places if value in (labels[place], bare(repr(values[place])))}
-        if not places:
-            known = ", ".join(labels)
-            raise SuiteError(
-                f"{found.benchmark()} has no {name}={value}; its {name} is one of {known}{meant(value, labels)}"
-            )
-        allowed.append(places)
+    allowed = _places(found.benchmark(), found.param_names, found.parameters(), assignments)
     choices = [
         params
         for params in found.choices()
         if all(place in places for place, places in zip(found.places(params), allowed, strict=True))
     ]
     if not choices:
-        raise SuiteError(f"no case of {found.benchmark()} has {wanted}: these values do not go together")
+        raise SuiteError(f"no case of {found.benchmark()} has {' and '.join(assignments)}: these do not go together")
     return choices
+
+
+def _places(
+    benchmark: str, names: Sequence[str], params: Sequence[Sequence[object]], assignments: Sequence[str]
+) -> list[set[int]]:
+    """For each parameter the places of the values that the assignments allow. Raises SuiteError where there is none."""
+    wanted = assigned(assignments, names)
+    allowed = []
+    for name, values in zip(names, params, strict=True):
+        known = labels(values)
+        value = wanted.get(name)
+        places = {
+            place
+            for place, (label, other) in enumerate(zip(known, values, strict=True))
+            if value in (None, label, bare(repr(other)))
+        }
+        if not places:
+            shown = ", ".join(known)
+            raise SuiteError(f"{benchmark} has no {name}={value}; its {name} is one of {shown}{meant(value, known)}")
+        allowed.append(places)
+    return allowed
 
 
 def meant(word: str | None, known: Iterable[str]) -> str:

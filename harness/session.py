@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import messages
+from harness import interpreter, messages
 from harness.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 
@@ -34,6 +34,7 @@ def _warn(note: str) -> None:
 def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> subprocess.Popen[bytes]:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
+    interpreter.check()
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent)],

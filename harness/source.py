@@ -126,11 +126,11 @@ def _pieces(roots: Roots, read: Reader) -> list[str]:
 def _collect(module: str, name: str, found: dict[tuple[str, str], str], read: Reader) -> None:
     """Add the definition of `name` in `module` to `found`, after what it uses."""
     source = read(module)
-    definitions, imports = _definitions(source)
+    defined, imports = definitions(source)
     if name in imports and _top(imports[name][0]) == _top(module):
         _collect(*imports[name], found, read)
         return
-    definition = definitions.get(name)
+    definition = defined.get(name)
     if definition is None or (module, name) in found:
         return
     found[module, name] = ""  # taken, so that two definitions may use each other
@@ -142,22 +142,22 @@ def _collect(module: str, name: str, found: dict[tuple[str, str], str], read: Re
 
 
 @functools.lru_cache(maxsize=8)
-def _definitions(source: str) -> tuple[dict[str, Definition], dict[str, tuple[str, str]]]:
+def definitions(source: str) -> tuple[dict[str, Definition], dict[str, tuple[str, str]]]:
     """What a module's text defines at its top, and what it imports by name from where."""
-    definitions: dict[str, Definition] = {}
+    defined: dict[str, Definition] = {}
     imports: dict[str, tuple[str, str]] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            definitions[node.name] = node
+            defined[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 for part in ast.walk(target):
                     if isinstance(part, ast.Name):
-                        definitions[part.id] = node
+                        defined[part.id] = node
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 imports[alias.asname or alias.name] = (node.module, alias.name)
-    return definitions, imports
+    return defined, imports
 
 
 def _segment(source: str, node: Definition) -> str:

@@ -309,9 +309,8 @@ class Supervisor:
         processes.kill_group(running.pid)  # what the worker started and left behind
         status = running.server.wait(running.pid)
         evidence(self._scratch, running.pid, running.folder)
-        self._leftovers.setdefault(running.case, []).extend(
-            [running.folder, *(path for name in ("", ".*") for path in self._scratch.out.glob(f"{running.pid}{name}"))]
-        )
+        left = [running.folder, *self._scratch.profiles_of(running.pid)]
+        self._leftovers.setdefault(running.case, []).extend(left)
         if running.report is None and status is None and not running.timed_out and running.case not in self._suspects:
             # Its server died, perhaps of another case: it gets a second try.
             self._suspects.add(running.case)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import parameters, torch_builds
+from harness import torch_builds
 from harness.counter import native_loop
 from harness.definitions import Definitions, Language, TimerArgs
 from harness.errors import CaseSkipped, SuiteError
@@ -55,7 +55,13 @@ class Statements(Workload):
         """Nested dictionaries of labels that end in definitions."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
+        if not isinstance(cls.definitions, property):  # else it has none, which the workload's own checks will tell
+            cls._take_cases()
         super().__init_subclass__(**keywords)
+
+    @classmethod
+    def _take_cases(cls) -> None:
+        """Make the parameters of the definitions."""
         try:
             cls.cases = materialize({cls.label or cls.__name__: cls.definitions})
         except SuiteError as error:
@@ -66,7 +72,7 @@ class Statements(Workload):
             twice = next(params for params in found if found.count(params) > 1)
             raise SuiteError(f"{cls.__module__}.{cls.__qualname__} has two cases that would be named {twice!r}")
         cls.params = [list(dict.fromkeys(values)) for values in zip(*found, strict=True)]
-        cls.skip_params = parameters.Choices(params for params in cls.product() if params not in cls._numbers)
+        cls.skip_params = [params for params in cls.product() if params not in cls._numbers]
 
     @classmethod
     def case_of(cls, params: tuple[Any, ...]) -> MaterializedCase:

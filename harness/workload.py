@@ -274,11 +274,9 @@ class Workload(abc.ABC):
     def _is_what_asv_listed(self, params: tuple[Any, ...]) -> None:
         """Raises SuiteError where asv lists another case under the number by which it asks for this one."""
         folder = os.environ.get("ASV_CONF_DIR")
-        if folder is None:
-            return
-        name = f"{self.benchmark()}{messages.TRACK}"
-        lists, names = self.parameters(), tuple(self.param_names)
-        reason = discovered.disagreement(Path(folder), name, str(self.version), lists, self.places(params), names)
+        name, names = f"{self.benchmark()}{messages.TRACK}", tuple(self.param_names)
+        case = (str(self.version), self.parameters(), self.places(params), names)
+        reason = None if folder is None else discovered.disagreement(Path(folder), name, *case)
         if reason is not None:
             raise SuiteError(reason)
 
@@ -331,8 +329,7 @@ def ask(
         for choice in other.choices()
         if other.wanted(choice) and other.selected(choice)
     )
-    roots = source.roots(workload)
-    text = messages.Source(roots, source.digest(roots, source.of_imported))
+    text = messages.Source(roots := source.roots(workload), source.digest(roots, source.of_imported))
     about = kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload))
     return asking.answer(messages.Ask(case, order, number, text, twice), workload.benchmark(), directory, place, about)
 
@@ -381,6 +378,12 @@ def suite(name: str) -> list[type[Workload]]:
         ),
         key=lambda other: other.benchmark(),
     )
+
+
+def bases() -> list[type[Workload]]:
+    """The harness's own classes that a suite may inherit from."""
+    top = __name__.partition(".")[0]
+    return [Workload, *(other for other in _subclasses(Workload) if other.__module__.partition(".")[0] == top)]  # type: ignore[type-abstract]
 
 
 def _subclasses(workload: type[Workload]) -> Iterator[type[Workload]]:

@@ -7,6 +7,16 @@ python=$1
 shift
 command -v "$python" >/dev/null || { echo "no $python on PATH: install it, or name another with 'make PYTHON=...'" >&2; exit 1; }
 
+version=$("$python" -c 'import platform; print(platform.python_implementation(), platform.python_version())')
+case $version in
+"CPython 3.11."*) ;;
+*)
+    echo "counting was tried with CPython 3.11 only, and $python is $version: install python3.11," \
+        "or name one with 'make PYTHON=...'" >&2
+    exit 1
+    ;;
+esac
+
 missing=
 command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ] || missing="$missing valgrind"
 command -v g++ >/dev/null || missing="$missing g++"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -176,3 +177,73 @@ def test_nothing_is_left_when_asv_is_ended(failing, how):
     assert wait_until(lambda: not ours()), ours()
     for pid in our_processes():  # asv's own, which it does not end when it is killed
         os.kill(pid, signal.SIGKILL)
+
+
+UNSTABLE = """
+from harness import Workload
+
+ROUNDS = {"tiny": 10, "small": 100, "medium": 1000, "large": 10_000}
+
+class Sorted(Workload):
+    params = sorted(ROUNDS)
+    param_names = ["size"]
+
+    def setup(self, size):
+        self.rounds = ROUNDS[size]
+
+    def work(self):
+        for _ in range(self.rounds):
+            pass
+
+class Unsorted(Sorted):
+    params = list(set(ROUNDS))
+"""
+MISSPELLED = """
+from harness import Workload
+
+class Misspelled(Workload):
+    def wrok(self):
+        pass
+"""
+
+
+@pytest.fixture
+def with_module(repository):
+    """with_module(text): a module of the suite, for one test."""
+    path = repository.folder / "benchmarks/added.py"
+    yield path.write_text
+    path.unlink()
+
+
+def test_parameters_that_every_process_sees_differently_never_get_anothers_number(repository, with_module):
+    with_module(UNSTABLE)
+    head = repository.commits["renamed"]
+
+    def numbers(name: str) -> dict[str, float]:
+        (path,) = repository.folder.glob(f".asv/results/*/{head[:8]}-*readable*.json")
+        values, (labels,) = json.loads(path.read_text())["results"][f"added.{name}.track_instructions"][:2]
+        return {label: value for label, value in zip(labels, values or [], strict=False) if value is not None}
+
+    refused = 0
+    for _ in range(2):
+        config = ("--config", "asv.readable.conf.json")
+        answer = repository.asv(*config, "run", "--show-stderr", "--bench", "[Ss]orted", "HEAD^!")
+        right, found = numbers("Sorted"), numbers("Unsorted")
+        assert len(right) == 4 and all(
+            right[label] == pytest.approx(count, rel=0.05) for label, count in found.items()
+        ), found
+        refused += 4 - len(found)
+        assert answer.returncode == (0 if len(found) == 4 else 2)
+        assert len(found) == 4 or re.search(
+            r"the parameter 'size' of this case is '\w+' where it was asked", answer.stdout
+        )
+    assert refused > 0, "one chance in 576 for each run that three processes agree"
+
+
+def test_a_class_that_cannot_be_counted_is_told_when_asv_looks_for_benchmarks(repository, with_module):
+    with_module(MISSPELLED)
+    answer = repository.asv("run", "HEAD^!")
+    said = answer.stdout + answer.stderr
+    assert answer.returncode != 0
+    assert re.search(r"benchmarks/added\.py:4: Misspelled: it has no `work` \(is `wrok` misspelled\?\)", said), said
+    assert "Setting up" not in answer.stdout, "no server was started"

@@ -1,0 +1,27 @@
+"""Which Python can count: the one whose insides the harness's C was written for and tried on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import sysconfig
+
+from harness.errors import StartError
+
+#: The versions of CPython that counting was tried on.
+TRIED = ((3, 11),)
+
+
+def check() -> None:
+    """Raises StartError where this interpreter is not one of them: client_requests.c forks, deals type versions and
+    hashes context variables by what lies inside of it, and with 3.13 every worker died of SIGABRT."""
+    version = sys.version_info[:2]
+    freed = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    if platform.python_implementation() == "CPython" and version in TRIED and not freed:
+        return
+    known = " and ".join(f"{major}.{minor}" for major, minor in TRIED)
+    found = f"{platform.python_implementation()} {platform.python_version()}{' without the lock' if freed else ''}"
+    raise StartError(
+        f"counting was tried with CPython {known} only, and {sys.executable} is {found}: "
+        f"use an environment of CPython {known} (with make: `make PYTHON=python{known.split()[0]}`)"
+    )
