@@ -150,6 +150,11 @@ class Kept:
         return self.record["fingerprint"] or {}
 
     @property
+    def notes(self) -> list[str]:
+        """What stands beside the number."""
+        return list(self.record.get("notes", ()))
+
+    @property
     def _conditions(self) -> dict[str, str]:
         """The fingerprint, less the commit itself."""
         return {name: value for name, value in self.fingerprint.items() if value != self.record["commit"]}

@@ -43,7 +43,7 @@ def explain(options: Options, name: str) -> int:
             told.append({**_facts(view.kept), **tables.facts_of(run, seams)})
         else:
             print(f"{_label(found)}  at {commit[:10]}\n{run.per_call:,.2f} instructions a call ({_how(view.kept)})")
-            print("\n".join([*view.remarks, ""]))
+            print("\n".join([*found.notes, *view.remarks, ""]))
             print("\n".join(tables.explained(run, seams, rows=options.rows, inclusive=options.inclusive)))
         if options.flame is not None:
             _write(options.flame, run, seams, f"{_label(found)} at {commit[:10]}")
@@ -134,5 +134,6 @@ def _facts(found: Kept) -> dict[str, Any]:
         "parameters": found.parameters,
         "commit": record["commit"],
         "environment": record["environment"],
+        "notes": found.notes,
         "fingerprint": found.fingerprint,
     }
