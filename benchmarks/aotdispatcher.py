@@ -20,6 +20,10 @@ class AOTDispatcher(Compiling):
     inputs = 100
     small = {"inputs": 2}
 
+    @classmethod
+    def suite_of(cls, training, subclass, device):
+        return "default" if training or subclass else "quick"
+
     def setup(self, training, subclass, device):
         self.tensors = [torch.ones(100, requires_grad=training, device=device) for _ in range(self.inputs)]
         if subclass:

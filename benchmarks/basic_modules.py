@@ -18,8 +18,8 @@ class ListOfLinears(Compiling):
     skip_params = [("eager", True, "cpu"), ("eager", True, "cuda"), ("inductor", True, "cpu")]
 
     @classmethod
-    def large(cls, backend, force_shape_pad, device):
-        return backend == "inductor"
+    def suite_of(cls, backend, force_shape_pad, device):
+        return "full" if backend == "inductor" else "default"
 
     def setup(self, backend, force_shape_pad, device):
         torch.set_float32_matmul_precision("high")

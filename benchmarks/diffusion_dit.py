@@ -25,8 +25,8 @@ class DiffusionDiT(Compiling):
     requires = ["torch.compiler.nested_compile_region"]
 
     @classmethod
-    def large(cls, way, device):
-        return way in ("full", "hierarchical, dynamic")
+    def suite_of(cls, way, device):
+        return "full" if way in ("full", "hierarchical, dynamic") else "default"
 
     def setup(self, way, device):
         torch.set_float32_matmul_precision("high")

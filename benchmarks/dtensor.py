@@ -18,6 +18,7 @@ class OnMesh(Workload, abc.ABC):
     param_names = ["device"]
     calls = 100
     layouts = 5
+    suite = "quick"
     rows = 10
     requires_grad = False
 

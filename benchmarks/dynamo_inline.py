@@ -64,6 +64,7 @@ class InlineChain(Compiling):
 
     steps = 1000
     small = {"steps": 2}
+    suite = "quick"
 
     def setup(self, device):
         torch.set_float32_matmul_precision("high")

@@ -44,8 +44,8 @@ class UnbindSplitFlipCat(Compiling):
     limit_seconds = 7200  # all 40 pairs take Callgrind the better part of an hour
 
     @classmethod
-    def large(cls, pairs, pieces, device):
-        return pairs == 40
+    def suite_of(cls, pairs, pieces, device):
+        return "full" if pairs == 40 else "default"
 
     def setup(self, pairs, pieces, device):
         fx = torch.fx.experimental._config

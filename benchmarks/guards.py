@@ -15,6 +15,7 @@ class NNModuleGuardEval(Workload):
     param_names = ["dynamic"]
     calls = 100
     layouts = 5
+    suite = "quick"
     requires = ["torch._dynamo.eval_frame._debug_get_cache_entry_list"]
 
     def setup(self, dynamic):

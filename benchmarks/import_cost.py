@@ -14,8 +14,8 @@ class ImportCost(Workload):
     preloaded = False
 
     @classmethod
-    def large(cls, module):
-        return module == "torch"
+    def suite_of(cls, module):
+        return "full" if module == "torch" else "default"
 
     def setup(self, module):
         parent = module.rpartition(".")[0]

@@ -18,8 +18,8 @@ class AddLoop(Compiling):
     small = {"steps": 3}
 
     @classmethod
-    def large(cls, backend, dynamic, steps, device):
-        return backend == "inductor" and (dynamic or steps == 1000)
+    def suite_of(cls, backend, dynamic, steps, device):
+        return "full" if backend == "inductor" and (dynamic or steps == 1000) else "default"
 
     def setup(self, backend, dynamic, steps, device):
         self.steps = steps
@@ -51,8 +51,8 @@ class MMLoop(Compiling):
     small = {"steps": 2}
 
     @classmethod
-    def large(cls, dynamic, device):
-        return dynamic
+    def suite_of(cls, dynamic, device):
+        return "full" if dynamic else "default"
 
     def setup(self, dynamic, device):
         self.options = {"fullgraph": True, "dynamic": dynamic}

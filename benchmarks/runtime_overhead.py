@@ -17,6 +17,10 @@ class Add1(Workload):
     layouts = 9
     backend = "inductor"
 
+    @classmethod
+    def suite_of(cls, grad_mode, dynamic, device):
+        return "quick" if grad_mode in ("plain", "backward") and not dynamic else "default"
+
     def setup(self, grad_mode, dynamic, device):
         torch._dynamo.reset()
         self.a = torch.ones(2, device=device, requires_grad=grad_mode in ("requires_grad", "backward"))
@@ -53,6 +57,10 @@ class EagerAdd1(Add1):
     params = ["cpu", "cuda"]
     param_names = ["device"]
     backend = "eager"
+
+    @classmethod
+    def suite_of(cls, device):
+        return "quick"
 
     def setup(self, device):
         super().setup("plain", False, device)

@@ -15,6 +15,7 @@ class Disable(Workload):
     param_names = ["way"]
     calls = 100
     layouts = 5
+    suite = "quick"
 
     def setup(self, way):
         torch._dynamo.reset()
@@ -38,6 +39,7 @@ class AutogradFunctionApply(Workload):
     param_names = ["device"]
     calls = 100
     layouts = 5
+    suite = "quick"
 
     def setup(self, device):
         Thirteen.outputs = tuple(torch.empty((0,), device=device) for _ in range(2))

@@ -37,7 +37,7 @@ Who stands on whom, from the door down; each module imports only from below.
     valgrind                          valgrind itself
     frames_out, callgrind_out         what two tools write -> profiles
     declarations, discovered          what can be wrong with a workload; what asv listed, against what is here
-    parameters, notes                 the values of cases told apart; what stands beside a number
+    parameters, notes, suites         the values of cases; what stands beside a number; quick to full
     profiles, names                   instructions by function; the names that two installs share
     definitions, cache                what a statement's case is made of; what outlives a run
     bisection                         which point of a range to count next

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
-from harness import parameters
+from harness import parameters, suites
 from harness.errors import SuiteError
 
 #: The line of each class that was made, by module and name.
@@ -36,6 +36,8 @@ def check(cls: type, base: type, regions: Collection[str]) -> None:
     if cls.region not in regions:  # type: ignore[attr-defined]
         known = ", ".join(sorted(regions))
         faults.append(f"its region is {cls.region!r}; the suite's rules know {known}")  # type: ignore[attr-defined]
+    if cls.suite not in suites.NAMES:  # type: ignore[attr-defined]
+        faults.append(f"its suite is {cls.suite!r}; known are {', '.join(suites.NAMES)}")  # type: ignore[attr-defined]
     faults += _small(cls, base)
     _raise(cls, line, faults)
 

@@ -6,13 +6,12 @@ import abc
 import contextlib
 import itertools
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import asking, declarations, discovered, kept, messages, parameters, rules, session, source
+from harness import asking, declarations, discovered, kept, messages, parameters, rules, session, source, suites
 from harness.asking import cores
 from harness.configuration import Configuration
 from harness.counter import KINDS
@@ -78,6 +77,8 @@ class Workload(abc.ABC):
     collect_garbage = False
     #: Whether its worker begins with the library under test imported. Without, importing it can be what is counted.
     preloaded = True
+    #: The smallest suite that counts it: quick (a first result in minutes), default, or full (what takes minutes each).
+    suite = "default"
     #: By how much of itself a count may move although nothing that matters changed; scripts/noise.py measures it.
     noise = 0.004
     #: Seconds of wall time that a case may take under valgrind before it is ended.
@@ -131,9 +132,9 @@ class Workload(abc.ABC):
         raise NotImplementedError(f"{cls.__name__} has needs and no `build`")
 
     @classmethod
-    def large(cls, *params: Any) -> bool:
-        """Whether a case with these parameters takes minutes, so that only the full suite counts it."""
-        return False
+    def suite_of(cls, *params: Any) -> str:
+        """The smallest suite that counts a case with these parameters."""
+        return cls.suite
 
     @classmethod
     def generated(cls) -> str:
@@ -222,17 +223,13 @@ class Workload(abc.ABC):
 
     @classmethod
     def wanted(cls, params: Sequence[Any]) -> bool:
-        """Whether the suite that HARNESS_SUITE names ("default", or "full") counts this case."""
-        name = os.environ.get("HARNESS_SUITE", "default")
-        if name not in ("default", "full"):
-            raise SuiteError(f"HARNESS_SUITE is {name!r}; known are default and full (a smaller one is asv's --bench)")
-        return name == "full" or not cls.large(*params)
+        """Whether the suite that HARNESS_SUITE names counts this case."""
+        return suites.holds(suites.asked(), cls.suite_of(*params))
 
     @classmethod
     def selected(cls, params: Sequence[Any]) -> bool:
-        """Whether the pattern in HARNESS_BENCH, if there is one, finds this case by asv's name, as --bench does."""
-        name = f"{cls.benchmark()}{messages.TRACK}({', '.join(map(repr, params))})"
-        return re.search(os.environ.get("HARNESS_BENCH", ""), name) is not None
+        """Whether asv was asked for this case, as far as HARNESS_BENCH tells."""
+        return suites.selected(f"{cls.benchmark()}{messages.TRACK}({', '.join(map(repr, params))})")
 
     @classmethod
     def benchmark(cls) -> str:
@@ -256,9 +253,8 @@ class Workload(abc.ABC):
                 print("counted in an earlier run", file=sys.stderr)
                 return asking.told(earlier, number)
             if not self.wanted(params):
-                raise CaseSkipped(
-                    "takes minutes, so only the full suite counts it: `make bench SUITE=full`, or HARNESS_SUITE=full"
-                )
+                own = self.suite_of(*params)
+                raise CaseSkipped(f"only the {own} suite counts it: `make bench SUITE={own}`, or HARNESS_SUITE={own}")
             here = Path.cwd()
             running = contextlib.nullcontext(here) if session.running_in(here) else session.session(configuration)
             with running as directory:

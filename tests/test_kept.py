@@ -17,7 +17,9 @@ def place(tmp_path):
 def counted(tmp_path):
     profile = tmp_path / "profile"
     profile.write_text("totals: 1010\n")
-    return Counted(1, 1010, 10, 10, str(profile), {"count": 1.0}, (1010,), {"rest": 30}, fingerprint={"torch": "2.13.0"})
+    return Counted(
+        1, 1010, 10, 10, str(profile), {"count": 1.0}, (1010,), {"rest": 30}, fingerprint={"torch": "2.13.0"}
+    )
 
 
 def test_a_count_lies_where_the_documentation_says(place, counted):

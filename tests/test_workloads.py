@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import Statements, torch_rules
+from harness import Compiling, Statements, torch_rules
 from harness.selection import every, find
 from tests.conftest import ROOT
 
@@ -378,18 +378,21 @@ def workloads() -> list[Any]:
     return [one for one in every(SUITE) if not issubclass(one, Statements)]
 
 
-def test_the_quick_suite_is_what_calls_and_dispatches():
-    (pattern,) = re.findall(r"quick\) bench='(\^[^']+)'", (ROOT / "scripts/bench.sh").read_text())
-    names = {
-        f"{one.benchmark()}.track_instructions({', '.join(map(repr, params))})": one
+def test_the_quick_suite_is_what_calls_and_dispatches_and_shows_each_founding_workload():
+    quick = {
+        f"{one.__name__}({', '.join(map(str, params))})": one
         for one in workloads()
         for params in one.choices()
+        if one.suite_of(*params) == "quick" and "cuda" not in params
     }
-    quick = {one for name, one in names.items() if re.search(pattern, name)}
-    assert not any("Add1.track_instructions('plain', True" in name and re.search(pattern, name) for name in names)
-    assert quick == {one for one in workloads() if one.calls > 1}
-    assert all(one.region == "work" and not any(one.large(*params) for params in one.choices()) for one in quick)
-    assert pattern.replace("|", "\\|") in (ROOT / "README.md").read_text()
+    compiling = {name for name, one in quick.items() if issubclass(one, Compiling)}
+    assert compiling == {"AOTDispatcher(False, False, cpu)", "InlineChain(cpu)"}
+    assert {one for one in quick.values() if not issubclass(one, Compiling)} == {
+        one for one in workloads() if one.calls > 1
+    }
+    assert {"Detach(cpu)", "Add1(plain, False, cpu)", "Add1(backward, False, cpu)"} <= quick.keys()
+    assert not any("inference" in name or "requires_grad" in name for name in quick)
+    assert 20 <= len(quick) <= 26, sorted(quick)
 
 
 def test_the_table_leads_from_all_54_names_to_cases_that_there_are():

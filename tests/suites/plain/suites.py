@@ -16,8 +16,8 @@ class Sized(Workload):
     warmed_with = None
 
     @classmethod
-    def large(cls, size):
-        return size == 1000
+    def suite_of(cls, size):
+        return "full" if size == 1000 else "default"
 
     def setup(self, size):
         self.size = size
