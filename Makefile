@@ -1,29 +1,30 @@
-# Two commands: `make bench` counts the suite and publishes it, `make test` passes the tests. Each does its own set-up.
-# COUNTER=readable counts several times faster, and without profiles. SUITE is quick, default or full. `make releases`
-# counts releases of torch instead of commits, and goes on where it was stopped.
+# Two commands: `make bench` counts a suite and publishes it, `make test` passes the tests. Each does its own set-up.
+# SUITE is quick, default or full; COUNTER=readable counts several times faster, and without profiles. `make releases`
+# counts releases of torch instead of commits, and goes on where it was stopped. `make deps` installs what pip cannot.
 
 PYTHON ?= python3.11
 BENCH ?=
 COMMITS ?= HEAD^!
 COUNTER ?= callgrind
-SUITE ?= default
+SUITE ?= quick
 RELEASES ?= ALL
 VENV := .venv
 BIN := $(VENV)/bin
-ASV := $(BIN)/asv
 
-SAID = BIN=$(BIN) SUITE=$(SUITE) BENCH='$(BENCH)'
+CONFIG_callgrind := asv.conf.json
+CONFIG_readable := asv.readable.conf.json
+CONFIG = $(or $(CONFIG_$(COUNTER)),$(error COUNTER is '$(COUNTER)'; known are callgrind and readable))
 
-.PHONY: bench releases test setup tools test-tools
+.PHONY: bench releases test docs setup deps tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
-	@$(SAID) COUNTER=$(COUNTER) sh scripts/bench.sh '$(COMMITS)'
+	@$(BIN)/harness bench --config $(CONFIG) --suite $(SUITE) --bench '$(BENCH)' '$(COMMITS)'
 
 # What is counted of a release is not counted again, now or after a stop.
+releases: SUITE = default
 releases: setup
-	@$(SAID) COUNTER=releases HARNESS_RESUME=1 sh scripts/bench.sh '$(RELEASES)' \
-		$(if $(filter full,$(SUITE)),,--skip-existing-successful)
+	@$(BIN)/harness bench --config asv.releases.conf.json --suite $(SUITE) --bench '$(BENCH)' --resume '$(RELEASES)'
 
 test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
@@ -31,7 +32,8 @@ test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST)
 
-# What pip does not bring: valgrind with its headers, a C++ compiler, Python's headers.
+# What pip does not bring: valgrind with its headers, a C++ compiler, Python's headers. An ordinary user is told what is
+# missing; `make deps` installs it, as root or with sudo.
 setup: tools $(VENV)/tools.stamp
 
 tools:
@@ -40,6 +42,9 @@ tools:
 # The pages are looked at in a real browser, with asv's scripts from npm.
 test-tools: tools
 	@sh scripts/install_tools.sh $(PYTHON) chromium npm
+
+deps:
+	@INSTALL=yes sh scripts/install_tools.sh $(PYTHON) chromium npm
 
 $(VENV)/tools.stamp: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -13,6 +13,7 @@ Who stands on whom, from the door down; each module imports only from below.
     torch_workloads                   an asv class that compiles
     build                             the process that builds what cases need
     workload                          the abstract asv class; count, ask
+    progress                          what a run is doing, as events
     asking                            what comes of asking: kept, skipped, failed
     session                           start a supervisor, ask it, stop it
     supervisor                        the process beside the fork server

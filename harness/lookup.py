@@ -145,7 +145,7 @@ class Lookup:
             )
             return
         print(f"\ncounting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
-        command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--suite", str(shelf.suite)]
+        command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--benchmarks", str(shelf.suite)]
         for assignment in self._wanted.assignments:
             command += ["--param", assignment]
         names = {"CONF_DIR": str(shelf.root), "COMMIT": commit, "ENV_NAME": shelf.environment_name("callgrind")}

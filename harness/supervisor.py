@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, overlay, processes, rules, tree
+from harness import environment, messages, overlay, processes, progress, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
@@ -77,6 +77,7 @@ class Supervisor:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
         own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
         self._scratch.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
+        self._tell(progress.encode("server", state="starting"))
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
         while server.ready is None and self._failed_start is None:
@@ -87,6 +88,7 @@ class Supervisor:
             self._handle_events()
         if self._failed_start is not None:
             raise StartError(self._failed_start)
+        self._tell(progress.encode("server", state="ready"))
 
     def _start_server(self) -> ForkServer:
         server = ForkServer(self._servers_made, self._scratch, self._rules, self._configuration, self._launch)
@@ -146,6 +148,9 @@ class Supervisor:
             connection.close()
             return
         order = ask.order if self._configuration.ahead != "nothing" else ()
+        if order and not self._told:
+            names = [progress.name(case) for case in order]
+            self._tell(progress.encode("order", cases=names, cores=self._configuration.cores))
         if ask.number in self._told.get(ask.case, ()) or ask.twice:
             self._forget(ask.case)
         if ask.twice:
@@ -246,7 +251,7 @@ class Supervisor:
         self._selector.unregister(build.pidfd)
         for case in self._builds.ended(build):
             self._schedule.put_back(case)
-        self._note(f"{build}  built  {time.monotonic() - build.began:.0f} s")
+        self._tell(progress.encode("built", what=str(build), seconds=time.monotonic() - build.began))
 
     def _fork(self, case: messages.Case, server: ForkServer) -> None:
         self._workers_made += 1
@@ -270,6 +275,7 @@ class Supervisor:
         now = time.monotonic()
         running = Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
         self._running[number] = running
+        self._tell(progress.encode("begin", case=progress.name(case)))
         self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
 
     def _receive(self, server: ForkServer) -> None:
@@ -323,26 +329,17 @@ class Supervisor:
         if isinstance(running.report, messages.Failed) and self._overlay is not None:
             details = f"{running.report.details.rstrip()}\nThis was {self._overlay.what}"
             running.report = dataclasses.replace(running.report, details=details)
-        self._note_progress(running)
+        self._tell(progress.ended(running.case, running.report, time.monotonic() - running.began))
         self._finish(running.case, running.report)
 
     def _finish(self, case: messages.Case, report: messages.Report) -> None:
         self._schedule.finish(case, report)
         self._answer(case)
 
-    def _note_progress(self, running: Running) -> None:
-        report = running.report
-        if isinstance(report, messages.Counted):
-            outcome = f"{report.instructions_per_call:>18,.0f} instructions"
-            outcome += "".join(f"  ({note})" for note in report.notes)
-        else:
-            outcome = "skipped" if isinstance(report, messages.Skipped) else "failed"
-        self._note(f"{running.case}  {outcome}  {time.monotonic() - running.began:.0f} s")
-
-    def _note(self, line: str) -> None:
+    def _tell(self, event: str) -> None:
         if self._configuration.progress is not None:
             with contextlib.suppress(OSError), open(self._configuration.progress, "a") as file:
-                file.write(f"    {line}\n")
+                file.write(event)
 
     def end(self) -> None:
         if self._server is not None:

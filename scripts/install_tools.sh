@@ -27,13 +27,19 @@ for command; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "installing:$missing"
 if ! command -v apt-get >/dev/null; then
     echo "no apt-get here: install$missing with this system's package manager, then run make again" >&2
     exit 1
 fi
 root=
 [ "$(id -u)" -eq 0 ] || root=sudo
+# Nobody's system is changed unasked: root's is root's own, and CI is there to be changed.
+if [ -n "$root" ] && [ -z "${CI:-}${INSTALL:-}" ]; then
+    echo "missing:$missing" >&2
+    echo "'make deps' installs what is missing, or do it yourself: sudo apt-get install$missing" >&2
+    exit 1
+fi
+echo "installing:$missing"
 $root apt-get update -qq
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing

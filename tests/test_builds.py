@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import messages, session, workload
+from harness import messages, progress, session, workload
 from harness.builds import Builds
 from harness.errors import CountError, SuiteError
 from harness.scratch import Scratch
@@ -28,9 +28,9 @@ def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, tmp_path):
     cases = [("fine", 1), ("shared", 2), ("fine", 2), ("fine", 1)]
     assert all(workload.ask(Built, params, here).instructions_per_call > 0 for params in cases)
     lines = (tmp_path / "progress.txt").read_text().splitlines()
-    built = [line for line in lines if "built" in line.split()]
-    assert len([line for line in built if "Built: fine " in line]) == 1
-    assert len([line for line in built if "Built: second " in line]) == 1
+    events = [event for event in map(progress.decode, lines) if event is not None]
+    built = [event["what"].split()[-1] for event in events if event["event"] == "built"]
+    assert sorted(built) == ["fine", "second"], built
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def count_elsewhere(*prefix: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`harness count` of one case in a process of its own, with other surroundings."""
-    command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--suite", str(SUITES / "plain")]
+    command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--benchmarks", str(SUITES / "plain")]
     environment = {**os.environ, **variables}
     arguments = [*prefix, *command, "--param", "size=10", "--param", "kind=list"]
     return subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=120, env=environment)
@@ -57,7 +57,7 @@ def test_equal_cases_count_the_same_to_the_instruction_in_any_order_from_any_ser
     # The same suite under a longer name of its folder.
     moved = tmp_path / "a_rather_longer_name_of_a_folder" / "plain"
     shutil.copytree(SUITES / "plain", moved)
-    command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--suite", str(moved)]
+    command = [sys.executable, "-m", "harness", "count", "loops.Loop", "--benchmarks", str(moved)]
     answer = subprocess.run([*command, "--param", "size=10"], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert float(answer.stdout.split()[0].replace(",", "")) == found[0][10, "list"], answer.stderr
 

@@ -76,7 +76,7 @@ def test_every_other_python_of_this_machine_says_the_sentence():
         version = subprocess.run([python, "--version"], capture_output=True, text=True)
         if version.returncode != 0:  # a version manager's stand-in for what is not installed
             continue
-        command = [python, "-m", "harness", "count", "loops.Loop", "--suite", str(SUITES / "plain")]
+        command = [python, "-m", "harness", "count", "loops.Loop", "--benchmarks", str(SUITES / "plain")]
         answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert answer.returncode == 1 and re.match(
             r"harness: counting was tried with CPython 3\.11 only", answer.stderr

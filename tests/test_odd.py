@@ -305,7 +305,7 @@ def test_notes_stand_in_the_record_and_on_the_command_line(tmp_path, monkeypatch
     monkeypatch.setenv("HARNESS_COUNTER", "opcodes")
     for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
         monkeypatch.setenv(f"ASV_{name}", value)
-    command = [sys.executable, "-m", "harness", "count", "processes.Forks", "--suite", str(ODD)]
+    command = [sys.executable, "-m", "harness", "count", "processes.Forks", "--benchmarks", str(ODD)]
     text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert "(3 child processes, not counted)" in text.stdout, text.stdout + text.stderr
     answer = subprocess.run([*command, "--json"], capture_output=True, text=True, cwd=ROOT, timeout=60)

@@ -1,0 +1,96 @@
+"""The command line, `harness` or `python -m harness`: a module a command, and here the one place that prints errors and
+chooses the exit status.
+
+    0    done; of bisect: found
+    1    could not be done, or some of it: a sentence on standard error says why
+    2    wrong arguments
+    3    bisect: no change
+    4    bisect: cannot tell
+    130  interrupted
+    141  whoever read the output had read enough
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from harness import interpreter
+from harness.cli import bench, bisect, costs, count, diff, doctor, explain, listing, overlay
+from harness.cli.parser import Parser
+from harness.errors import HarnessError
+
+#: What the help groups: a heading, and its commands by name.
+GROUPS: dict[str, dict[str, ModuleType]] = {
+    "Count": {"bench": bench, "count": count, "list": listing, "costs": costs},
+    "Ask why": {"explain": explain, "diff": diff},
+    "Commits of PyTorch": {"bisect": bisect, "overlay": overlay},
+    "This machine": {"doctor": doctor},
+}
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
+#: What runs where counting is refused.
+_ANYWHERE = (doctor,)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = parsed(sys.argv[1:] if words is None else words)
+    command = COMMANDS[arguments.command]
+    try:
+        if command not in _ANYWHERE:
+            interpreter.check()
+        return int(command.run(arguments))
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> Parser:
+    """The whole parser, of which docs/reference is made too."""
+    made = Parser(prog="harness", description=_overview(), usage="harness [--version] COMMAND ...")
+    made.add_argument("--version", action="version", version=f"harness {version()}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    for name, module in COMMANDS.items():
+        examples = "\n".join(f"  {line}" for line in module.EXAMPLES)
+        added = commands.add_parser(
+            name, prog=f"harness {name}", help=module.HELP, description=module.__doc__, epilog=f"examples:\n{examples}"
+        )
+        module.add_arguments(added)
+        made.commands[name] = added
+    return made
+
+
+def version() -> str:
+    try:
+        return importlib.metadata.version("torch-instruction-suite")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _overview() -> str:
+    lines = ["Count what PyTorch executes, find which commit made it more, and why.", ""]
+    for heading, commands in GROUPS.items():
+        lines += [f"{heading}:", *(f"  {name:<9} {module.HELP}" for name, module in commands.items()), ""]
+    return "\n".join([*lines, "`harness COMMAND --help` tells the rest, with examples."])
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """What the words of a command line say. Exits with status 2 where they are wrong."""
+    made = parser()
+    arguments, left = made.parse_known_args(words)
+    # What argparse does not do: take a last, optional word after the options.
+    last = getattr(COMMANDS[arguments.command], "LAST", None)
+    if last is not None and len(left) == 1 and not left[0].startswith("-") and getattr(arguments, last) is None:
+        setattr(arguments, last, left.pop())
+    if left:
+        made.commands[arguments.command].error(f"unrecognized arguments: {' '.join(left)}")
+    return arguments

@@ -1,0 +1,78 @@
+"""Name the PyTorch commit between two that changed a benchmark.
+
+Exit status: 0 found, 1 broken, 2 wrong arguments, 3 no change, 4 cannot tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from harness import asking, messages
+from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels
+from harness.counter import KINDS
+from harness.errors import StartError
+
+HELP = "name the PyTorch commit that changed a benchmark"
+EXAMPLES = (
+    "harness bisect v2.13.0 main dtensor.Detach --param device=cpu",
+    "harness bisect GOOD BAD dtensor.Detach --noise 0.1",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("good", help="the older end of the range")
+    parser.add_argument("bad", help="the newer end")
+    add_benchmark(parser)
+    add_params(parser)
+    add_config(parser, "asv.pytorch.conf.json")
+    add_counter(parser, "readable", help="what probes (default: %(default)s)")
+    add_counter_of_ends(parser)
+    parser.add_argument(
+        "--noise", type=float, metavar="PERCENT", help="changes up to this are none (default: the benchmark's own)"
+    )
+    add_json(parser, "one object")
+    add_wheels(parser)
+
+
+def add_counter_of_ends(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm",
+        choices=list(KINDS),
+        default="callgrind",
+        help="what counts the ends and what is found (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The status tells what came of it (see finding.py)."""
+    try:
+        from harness import finding, search  # not above: the environments under test lack asv
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"bisecting needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
+        ) from None
+    wanted = messages.Range(
+        suite="",
+        benchmark=arguments.benchmark,
+        assignments=tuple(arguments.param),
+        repository="",
+        good=arguments.good,
+        bad=arguments.bad,
+        wheels=str(Path(arguments.wheels).resolve()) if arguments.wheels else None,
+    )
+    options = search.Options(
+        probing=arguments.counter,
+        confirming=arguments.confirm,
+        noise=None if arguments.noise is None else arguments.noise / 100,
+        cores=asking.cores(),
+    )
+    findings, how = search.bisect(Path(arguments.config), wanted, options)
+    outcome = finding.outcome(findings)
+    if arguments.json:
+        print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in findings], **how}, indent=1))
+    else:
+        print("\n\n".join("\n".join(each.lines()) for each in findings))
+    return finding.STATUS[outcome]

@@ -1,0 +1,100 @@
+"""Count the cases of one benchmark: asv's number without asv."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness import messages, notes, session, workload
+from harness.cli.parser import add_benchmark, add_benchmarks, add_counter, add_json, add_params
+from harness.errors import CaseSkipped, HarnessError, StartError
+from harness.selection import choose, find
+
+HELP = "count the cases of one benchmark"
+EXAMPLES = (
+    "harness count dtensor.Detach",
+    "harness count dtensor.Detach --param device=cpu --counter readable --twice",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_benchmark(parser)
+    add_params(parser)
+    add_counter(parser)
+    parser.add_argument(
+        "--twice", action="store_true", help="count each case again, in the same worker and in another, and compare"
+    )
+    add_benchmarks(parser)
+    add_json(parser, "an object a case, a line each")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line a case; 1 if one of them could not be counted."""
+    found = find(Path(arguments.benchmarks), arguments.benchmark, arguments.param)
+    wanted = choose(found, arguments.param)
+    changes: dict[str, Any] = {} if arguments.counter is None else {"counter": arguments.counter}
+    if arguments.twice:
+        changes["ahead"] = "nothing"  # what ran ahead was counted once
+    configuration = workload.configuration_for(found, **changes)
+    status = 0
+    with contextlib.ExitStack() as stack:
+        directory = None
+        for params in wanted:
+            names = dict(zip(found.param_names, found.case(params).parameters, strict=True))
+            label = " ".join(f"{name}={value}" for name, value in names.items())
+            try:
+                refused = found.refused_here(params)
+                if refused is not None:
+                    raise CaseSkipped(refused)
+                directory = directory or stack.enter_context(session.session(configuration))
+                counted = workload.ask(found, params, directory, twice=arguments.twice)
+                elsewhere = workload.ask(found, params, directory) if arguments.twice else None
+            except CaseSkipped as reason:
+                print(json.dumps({**names, "skipped": str(reason)}) if arguments.json else f"n/a  {label}  ({reason})")
+                continue
+            except StartError:
+                raise
+            except HarnessError as error:
+                print(f"harness: {found.benchmark()} {label}: {error}", file=sys.stderr)
+                status = 1
+                continue
+            _print(counted, names, label, arguments.json, elsewhere)
+    return status
+
+
+def _print(
+    counted: messages.Counted, names: dict[str, str], label: str, as_json: bool, elsewhere: messages.Counted | None
+) -> None:
+    """One case: the number, what stands beside it, the further numbers; `elsewhere` is its count in a second worker."""
+    if as_json:
+        told = {number: counted.per_call(number) for number in [messages.HEADLINE, *counted.numbers]}
+        twice: dict[str, Any] = {}
+        if elsewhere is not None:
+            twice = {"again": counted.again_per_call, "elsewhere": elsewhere.instructions_per_call}
+        print(json.dumps({**names, **told, **twice, "notes": counted.notes, "seconds": counted.seconds}), flush=True)
+        return
+    beside = "".join(f"  ({note})" for note in counted.notes)
+    print(f"{counted.instructions_per_call:>18,.2f}  {label}{beside}", flush=True)
+    for number in counted.numbers:
+        print(f"{counted.per_call(number):>22,.2f}  {number}", flush=True)
+    if elsewhere is not None:
+        first = counted.instructions_per_call
+        print(
+            _second(counted.again_per_call, first, "again, in the same worker", "does `work` leave something behind?")
+        )
+        print(
+            _second(elsewhere.instructions_per_call, first, "in another worker", "does it hang on chance or the clock?")
+        )
+
+
+def _second(count: float | None, first: float, where: str, question: str) -> str:
+    assert count is not None
+    if count == first:
+        return f"{count:>22,.2f}  {where}: equal"
+    change = (count - first) / first
+    asked = f"; {question}" if abs(change) > notes.LAYOUT_NOISE else ""
+    return f"{count:>22,.2f}  {where}: {count - first:+,.2f} ({change:+.3%}){asked}"

@@ -1,0 +1,189 @@
+"""Tell what counting needs and what of it this machine has: a line each, and the command that brings what is missing.
+
+Exit status 1 if counting cannot work here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness import interpreter, tools, valgrind
+from harness.cli.parser import add_json
+from harness.errors import HarnessError
+
+HELP = "tell what is missing on this machine"
+EXAMPLES = ("harness doctor", "harness doctor --json")
+
+HERE, MISSING, WORSE = "ok", "missing", "worse"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """`what` was looked at; `state` is ok, missing, or worse (counting works, with less); `found` is its version or
+    what is wrong, `cure` the command that brings it. `needed`: without it nothing can be counted."""
+
+    what: str
+    state: str
+    found: str
+    cure: str = ""
+    needed: bool = False
+
+    @property
+    def fatal(self) -> bool:
+        return self.needed and self.state == MISSING
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser, "a list with an object a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    found = [look() for look in LOOKS]
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(each) for each in found], indent=1))
+    else:
+        print("\n".join(lines(found)))
+    return int(any(each.fatal for each in found))
+
+
+def lines(found: list[Finding]) -> Iterator[str]:
+    width = max(len(each.what) for each in found)
+    for each in found:
+        cure = f"  -> {each.cure}" if each.cure and each.state != HERE else ""
+        yield f"{each.state:<8} {each.what:<{width}}  {each.found}{cure}"
+    fatal = [each.what for each in found if each.fatal]
+    yield f"counting cannot work here: {', '.join(fatal)} missing" if fatal else "counting can work here"
+
+
+def packages(*names: str) -> str:
+    """The command that installs Debian's packages."""
+    return f"{'' if os.getuid() == 0 else 'sudo '}apt-get install {' '.join(names)}"
+
+
+def _python() -> Finding:
+    found = f"{platform.python_implementation()} {platform.python_version()}"
+    try:
+        interpreter.check()
+    except HarnessError:
+        known = ", ".join(f"{major}.{minor}" for major, minor in interpreter.TRIED)
+        return Finding("Python", MISSING, f"{found}; counting was tried with {known}", "make PYTHON=python3.11", True)
+    return Finding("Python", HERE, found, needed=True)
+
+
+def _headers() -> Finding:
+    folder = Path(sysconfig.get_path("include"))
+    if (folder / "Python.h").exists():
+        return Finding("Python's headers", HERE, sysconfig.get_python_version(), needed=True)
+    return Finding(
+        "Python's headers",
+        MISSING,
+        f"no Python.h in {folder}",
+        packages(f"python{sysconfig.get_python_version()}-dev"),
+        True,
+    )
+
+
+def _valgrind() -> Finding:
+    try:
+        return Finding("valgrind", HERE, valgrind.find().version, needed=True)
+    except HarnessError as error:
+        return Finding("valgrind", MISSING, str(error).partition(":")[0], packages("valgrind"), True)
+
+
+def _valgrinds_headers() -> Finding:
+    try:
+        folder = valgrind.find().prefix / "include/valgrind"
+    except HarnessError:
+        folder = Path("/usr/include/valgrind")
+    if (folder / "callgrind.h").exists():
+        return Finding("valgrind's headers", HERE, "callgrind.h", needed=True)
+    return Finding("valgrind's headers", MISSING, f"no callgrind.h in {folder}", packages("valgrind"), True)
+
+
+def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str = "--version") -> Callable[[], Finding]:
+    what = f"{name}{f' ({why})' if why else ''}"
+
+    def look() -> Finding:
+        path = shutil.which(name)
+        if path is None:
+            return Finding(what, MISSING, "not on PATH", cure, needed)
+        try:
+            answer = subprocess.run([path, version], capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Finding(what, MISSING, f"{path} does not run: {error}", cure, needed)
+        number = re.search(r"\d+(\.\d+)+", answer.stdout + answer.stderr)
+        return Finding(what, HERE, number[0] if number else "version unknown", needed=needed)
+
+    return look
+
+
+def _torch() -> Finding:
+    """In this environment, or in those that asv made here."""
+    with_torch = {}
+    for place in [sysconfig.get_path("purelib"), *map(str, Path(".asv/env").glob("*/lib/python*/site-packages"))]:
+        for each in importlib.metadata.distributions(name="torch", path=[place]):
+            with_torch[each.version] = "this environment" if place == sysconfig.get_path("purelib") else ".asv/env"
+    if with_torch:
+        return Finding("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
+    return Finding("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
+
+
+def _randomisation() -> Finding:
+    try:
+        randomised = valgrind.find().randomised
+    except HarnessError:
+        return Finding("address randomisation", WORSE, "not known without valgrind")
+    if not randomised:
+        return Finding("address randomisation", HERE, "can be switched off for what is counted")
+    return Finding(
+        "address randomisation",
+        WORSE,
+        "cannot be switched off here, so counts may move by up to 0.7 %",
+        "allow the system call personality (docker run --security-opt seccomp=unconfined); setarch is in util-linux",
+    )
+
+
+def _tool(tool: tools.Tool) -> Callable[[], Finding]:
+    def look() -> Finding:
+        with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
+            try:
+                found = valgrind.find()
+                if not found.link_own_files(Path(folder, "valgrind")):
+                    return Finding(
+                        tool.what, WORSE, f"valgrind's own tools are not under {found.prefix}", packages("valgrind")
+                    )
+                tools.furnish(Path(folder, "valgrind"), found, tool)
+            except (HarnessError, OSError) as error:
+                return Finding(tool.what, WORSE, str(error).partition("\n")[0])
+        return Finding(tool.what, HERE, f"builds, against valgrind {found.version}")
+
+    return look
+
+
+LOOKS: tuple[Callable[[], Finding], ...] = (
+    _python,
+    _headers,
+    _valgrind,
+    _valgrinds_headers,
+    _program("gcc", packages("gcc"), needed=True),
+    _program("g++", packages("g++"), needed=False, why="Inductor, C++ statements"),
+    _program("git", packages("git"), needed=True),
+    _torch,
+    _randomisation,
+    _tool(tools.READABLE),
+    _tool(tools.FRAMES),
+    _program("chromium", packages("chromium"), needed=False, why="tests of the pages"),
+    _program("npm", packages("npm"), needed=False, why="asv's scripts for the pages"),
+)

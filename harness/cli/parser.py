@@ -1,0 +1,99 @@
+"""The parser that all commands share: words that are not known are answered with the nearest that are, and what several
+commands take is spelled and described once."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from harness.counter import KINDS
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, with suggestions."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        keywords.setdefault("allow_abbrev", False)
+        super().__init__(*arguments, **keywords)
+        self.commands: dict[str, argparse.ArgumentParser] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        super().error(message + suggestion(message, self._words()))
+
+    def _words(self) -> Iterable[str]:
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action.choices, dict | list | tuple):
+                yield from map(str, action.choices)
+
+
+def suggestion(message: str, words: Iterable[str]) -> str:
+    """Which known word was meant by the one that argparse complains of; nothing if none is near."""
+    wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')([^\s'=]+)", message)
+    near = difflib.get_close_matches(wrong[1], list(words), 1, 0.6) if wrong else []
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def add_benchmark(parser: argparse.ArgumentParser, **keywords: Any) -> None:
+    parser.add_argument("benchmark", **{"help": "as asv names it, e.g. dtensor.Detach", **keywords})
+
+
+def add_params(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="only these cases; may be given several times",
+    )
+
+
+def add_benchmarks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--benchmarks", default="benchmarks", metavar="FOLDER", help="the package of benchmarks (default: %(default)s)"
+    )
+
+
+def add_counter(parser: argparse.ArgumentParser, default: str | None = None, **keywords: Any) -> None:
+    shown = "%(default)s" if default else "HARNESS_COUNTER's value, else callgrind"
+    parser.add_argument(
+        "--counter", choices=list(KINDS), default=default, **{"help": f"what counts (default: {shown})", **keywords}
+    )
+
+
+def add_config(parser: argparse.ArgumentParser, default: str = "asv.conf.json") -> None:
+    parser.add_argument("--config", default=default, metavar="FILE", help="asv's configuration (default: %(default)s)")
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"tell it as JSON: {what}")
+
+
+def add_wheels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wheels",
+        default=os.environ.get("HARNESS_WHEELS"),
+        metavar="WHERE",
+        help="a folder of wheels, or a file that lists some; each commit takes the nearest older one "
+        "(default: HARNESS_WHEELS's value, else the wheel that pip installed)",
+    )
+
+
+def add_reasons(parser: argparse.ArgumentParser) -> None:
+    """What explain and diff take alike."""
+    add_params(parser)
+    parser.add_argument("--python", action="store_true", help="by Python function, with the machine code under each")
+    parser.add_argument("--rows", type=int, default=20, help="how many functions (default: %(default)s)")
+    parser.add_argument("--flame", metavar="FILE.svg", help="write a flame graph too; of one case")
+    add_json(parser, "everything, a list with an object a case")
+    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+    add_config(parser)
+    parser.add_argument(
+        "--environment", metavar="NAME", help="only counts of this asv environment (default: the newest)"
+    )
