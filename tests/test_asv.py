@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -247,3 +248,56 @@ def test_a_class_that_cannot_be_counted_is_told_when_asv_looks_for_benchmarks(re
     assert answer.returncode != 0
     assert re.search(r"benchmarks/added\.py:4: Misspelled: it has no `work` \(is `wrok` misspelled\?\)", said), said
     assert "Setting up" not in answer.stdout, "no server was started"
+
+
+def test_bench_counts_publishes_and_says_what_next(repository):
+    answer = repository.harness("bench", "--suite", "default", "HEAD^!")
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == 0, said
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("    work.Work(cpu)")]
+    assert re.fullmatch(r"    work\.Work\(cpu\) +[\d,]+ instructions  \d+ s", line)
+    assert re.search(r"work\.Work\(gpu\)  skipped  \d+ s  \(no gpu here\)", said), said
+    count = repository.result(repository.commits["renamed"], "work.Work")[0]
+    assert line.split()[1].replace(",", "") == f"{count:.0f}"
+    *_, head, preview, explain, compare = answer.stdout.splitlines()
+    assert head == "next:" and preview.endswith("asv preview") and compare.endswith("--bench work.Work")
+    assert "explain work.Work --param device=cpu" in explain
+    # What it says is run as it says it.
+    words = explain.split()
+    assert repository.harness(*words[words.index("explain") :]).returncode == 0
+    assert (repository.folder / ".asv/html/index.html").exists()
+    log = (repository.folder / ".asv/asv.log").read_text()
+    assert "work.Work.track_instructions" in log and "work.Work.track_instructions" not in answer.stdout
+
+
+def test_bench_shows_why_asv_failed(failing):
+    answer = failing.harness("bench", "--suite", "default", "--bench", "Fails", "HEAD^!")
+    assert answer.returncode == 2
+    assert re.search(
+        r"fails\.Fails\(\)  failed  \d+ s  \(the workload raised ValueError: this one fails\)", answer.stdout
+    )
+    assert "asv ended with status 2; its last lines, of .asv/asv.log:" in answer.stderr
+    assert "ValueError: this one fails" in answer.stderr
+
+
+def test_bench_on_a_terminal_is_one_picture(repository):
+    """Under a pseudo-terminal: the bar, what each core does, and the same lines as elsewhere; nothing in colour."""
+    pty = subprocess.run(
+        [
+            "script",
+            "--quiet",
+            "--return",
+            "--command",
+            f"{sys.executable} -m harness bench --suite default",
+            "/dev/null",
+        ],
+        cwd=repository.folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**repository.environment(), "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"},
+    )
+    assert pty.returncode == 0, pty.stdout
+    assert re.search(r"\d+ of (\d+|\?) cases, 0:\d\d", pty.stdout) and "core 1: work.Work(cpu)" in pty.stdout
+    assert re.search(r"work\.Work\(cpu\) +[\d,]+ instructions", pty.stdout)
+    assert not re.search(r"\x1b\[(3|4|9)\dm", pty.stdout), "NO_COLOR is heeded"
