@@ -23,6 +23,8 @@ from harness.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 
 _START_SECONDS = 1000.0
+#: A file that lies in a supervisor's folder from the first count on.
+_SAID = "said"
 #: The supervisor is to find this very harness, whichever way it was found here.
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.supervisor import main; main()"
 
@@ -68,6 +70,15 @@ def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> 
 def running_in(directory: Path) -> bool:
     """Whether a supervisor was started in `directory`."""
     return (directory / SOCKET).exists()
+
+
+def is_first_count(directory: Path) -> bool:
+    """True for the first who asks with this folder: for saying once what holds for all that is counted in it."""
+    try:
+        os.close(os.open(directory / _SAID, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

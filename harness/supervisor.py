@@ -294,7 +294,7 @@ class Supervisor:
         self._suspects.discard(running.case)
         running.report = running.report or running.explain(status)
         if isinstance(running.report, messages.Failed) and self._overlay is not None:
-            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.what}"
+            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.suspects}"
             running.report = dataclasses.replace(running.report, details=details)
         self._note_progress(running)
         self._finish(running.case, running.report)

@@ -232,7 +232,8 @@ class Workload(abc.ABC):
             running = contextlib.nullcontext(here) if session.running_in(here) else session.session(configuration)
             with running as directory:
                 counted = ask(type(self), params, directory, number)
-                self._say_what_was_counted(params, counted)
+                if session.is_first_count(directory):
+                    _say_what_was_counted(counted)
                 return _told(counted, number)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
@@ -247,11 +248,12 @@ class Workload(abc.ABC):
             return None
         return kept.earlier(place, str(self.version), counter)
 
-    def _say_what_was_counted(self, params: tuple[Any, ...], counted: messages.Counted) -> None:
-        """Once a benchmark, where a commit's Python lay over a wheel's binaries; asv shows it with --show-stderr."""
-        found = counted.fingerprint or {}
-        if "binaries" in found and params == self.choices()[0]:
-            print(f"Python of {found['python of commit'][:10]} on the binaries of {found['binaries']}", file=sys.stderr)
+
+def _say_what_was_counted(counted: messages.Counted) -> None:
+    """Where a commit's Python lay over a wheel's binaries; asv shows it with --show-stderr."""
+    found = counted.fingerprint or {}
+    if "binaries" in found:
+        print(f"Python of {found['python of commit'][:10]} on the binaries of {found['binaries']}", file=sys.stderr)
 
 
 def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -> float:
