@@ -6,6 +6,7 @@ Who stands on whom, from the door down; each module imports only from below.
     reasons, asv_pages                what explain and diff tell; what asv publishes of it
     lookup                            what is kept of a count, counted first where it is not
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
+    asv_terminal                      text of others where asv prints it
     probing, asv_git, asv_releases    the process that counts commits; asv's git, less submodules; releases as commits
     selection                         which benchmark and cases a name means
     torch_statements                  an asv class made of short definitions in Python and C++
@@ -38,7 +39,7 @@ Who stands on whom, from the door down; each module imports only from below.
     bisection                         which point of a range to count next
     git, torch_sources                a repository without a checkout; which of PyTorch's files are which
     messages                          the words between processes
-    processes, errors                 the kernel's help; the sentences
+    processes, errors, printable      the kernel's help; the sentences; text of others, fit to be shown
 """
 
 from harness.definitions import GroupedModules, GroupedSetup, GroupedStmts, GroupedVariants, TimerArgs, parse_stmts

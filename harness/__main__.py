@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from harness import costs, messages, overlay, reasons, session, workload
+from harness import costs, messages, overlay, printable, reasons, session, workload
 from harness.counter import KINDS
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.git import Repository
@@ -19,6 +19,11 @@ from harness.selection import choose, find
 
 
 def main() -> int:
+    with printable.streams():
+        return _run()
+
+
+def _run() -> int:
     arguments = _arguments()
     try:
         return COMMANDS[arguments.command](arguments)

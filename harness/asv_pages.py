@@ -29,7 +29,7 @@ from asv.console import log
 from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
-from harness import kept, messages, pages, site_scripts
+from harness import asv_terminal, kept, messages, pages, site_scripts
 from harness.asv_results import objects_of
 from harness.errors import HarnessError
 from harness.explanation import Run
@@ -45,6 +45,11 @@ _LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
 _DATA = "reasons"
 #: What makes two counts of a case comparable: they are of one series in asv too.
 _Series = tuple[str, str]  # environment, benchmark
+
+
+def setup() -> None:
+    """asv calls this when it takes the plugin in, whatever it was asked to do."""
+    asv_terminal.guard()
 
 
 class Reasons(OutputPublisher):  # type: ignore[misc]

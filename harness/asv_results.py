@@ -27,7 +27,7 @@ from asv.results import Results, get_filename
 from asv.runner import BenchmarkResult
 from asv.util import ProcessError, UserError
 
-from harness import kept, messages
+from harness import asv_terminal, kept, messages
 from harness.errors import StartError
 from harness.git import Repository
 
@@ -52,6 +52,7 @@ def repository_of(configuration: Path) -> Repository:
 def _asv_talks() -> Iterator[None]:
     """asv's own progress goes to standard error, where it is not taken for an answer. asv leaves the last line of it
     open, so it is ended here: what comes next would be glued to it."""
+    asv_terminal.guard()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield

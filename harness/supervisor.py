@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, overlay, processes, rules, tree
+from harness import environment, messages, overlay, printable, processes, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
@@ -314,7 +314,7 @@ class Supervisor:
     def _note(self, line: str) -> None:
         if self._configuration.progress is not None:
             with contextlib.suppress(OSError), open(self._configuration.progress, "a") as file:
-                file.write(f"    {line}\n")
+                file.write(f"    {printable.shown(line)}\n")  # which is followed on a terminal
 
     def end(self) -> None:
         if self._server is not None:
