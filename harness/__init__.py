@@ -39,7 +39,8 @@ Who stands on whom, from the door down; each module imports only from below.
     bisection                         which point of a range to count next
     git, torch_sources                a repository without a checkout; which of PyTorch's files are which
     messages                          the words between processes
-    processes, errors, printable      the kernel's help; the sentences; text of others, fit to be shown
+    processes, private                the kernel's help; whose a file is, and who may write it
+    errors, printable                 the sentences; text of others, fit to be shown
 """
 
 from harness.definitions import GroupedModules, GroupedSetup, GroupedStmts, GroupedVariants, TimerArgs, parse_stmts

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import messages
+from harness import messages, private
 from harness.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 
@@ -36,6 +36,9 @@ def _warn(note: str) -> None:
 def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> subprocess.Popen[bytes]:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
+    reason = private.doubt(Path(configuration.directory))
+    if reason is not None:
+        raise StartError(f"no supervisor is started where somebody else may take its place: {reason}")
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent)],
@@ -94,6 +97,12 @@ def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
             raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
         finally:
             os.close(folder)
+        owner = private.user_of_peer(connection)
+        if owner != os.getuid():
+            raise CountError(
+                f"the supervisor in {directory} was started by {private.user(owner)} and is not asked: "
+                "count in a folder of your own"
+            )
         connection.sendall(messages.encode(ask))
         with connection.makefile("rb") as lines:
             answer = lines.readline()

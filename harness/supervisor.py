@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, overlay, printable, processes, rules, tree
+from harness import cache, environment, messages, overlay, printable, processes, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
@@ -91,8 +91,9 @@ class Supervisor:
         return server
 
     def notes(self) -> list[str]:
-        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of."""
-        return [str(note) for note in (self._launch.warning, self._overlay) if note is not None]
+        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of; and why
+        what was built earlier is built once more."""
+        return [str(note) for note in (self._launch.warning, self._overlay, cache.doubt()) if note is not None]
 
     # The loop
 
