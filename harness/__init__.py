@@ -6,6 +6,7 @@ Who stands on whom, from the door down; each module imports only from below.
     reasons, asv_pages                what explain and diff tell; what asv publishes of it
     lookup                            what is kept of a count, counted first where it is not
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
+    asv_scripts, asv_terminal         text of others on asv's own pages, and where asv prints it
     probing, asv_git, asv_releases    the process that counts commits; asv's git, less submodules; releases as commits
     selection                         which benchmark and cases a name means
     foreseen                          what a suite's text tells without being imported
@@ -13,7 +14,6 @@ Who stands on whom, from the door down; each module imports only from below.
     torch_workloads                   an asv class that compiles
     build                             the process that builds what cases need
     workload                          the abstract asv class; count, ask
-    progress                          what a run is doing, as events
     asking                            what comes of asking: kept, skipped, failed
     session                           start a supervisor, ask it, stop it
     supervisor                        the process beside the fork server
@@ -24,6 +24,7 @@ Who stands on whom, from the door down; each module imports only from below.
     costs                             what benchmarks cost to count
     source, kept                      what makes a version; what stays beside asv's results
     tables, flame, pages              where instructions went: as text, as a picture, on pages
+    overview                          every case, on the first page
     explanation                       where a count's instructions went, and where two counts differ
     site_scripts                      asv's third-party scripts, from npm
     scratch, environment              fixed names; fixed variables, and the fingerprint
@@ -37,6 +38,7 @@ Who stands on whom, from the door down; each module imports only from below.
     tools                             this project's own valgrind tools: built, cached, found
     valgrind                          valgrind itself
     frames_out, callgrind_out         what two tools write -> profiles
+    progress                          what a run is doing, as events
     declarations, discovered          what can be wrong with a workload; what asv listed, against what is here
     parameters, notes, suites         the values of cases; what stands beside a number; quick to full
     profiles, names                   instructions by function; the names that two installs share
@@ -45,7 +47,8 @@ Who stands on whom, from the door down; each module imports only from below.
     git, torch_sources                a repository without a checkout; which of PyTorch's files are which
     messages                          the words between processes
     interpreter                       which Python can count
-    processes, errors                 the kernel's help; the sentences
+    processes, private                the kernel's help; whose a file is, and who may write it
+    errors, printable                 the sentences; text of others, fit to be shown
 """
 
 from harness.definitions import GroupedModules, GroupedSetup, GroupedStmts, GroupedVariants, TimerArgs, parse_stmts

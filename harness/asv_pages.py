@@ -4,11 +4,14 @@ A configuration that names this module in `plugins` gets, with `asv publish`, wh
 as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
 asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
 
-    <html>/reasons.html, reasons.css, reasons.js, numbers.js, asv_link.js, asv_dark.css
+    <html>/reasons.html, reasons.css, reasons.js, numbers.js, escaped.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
     <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
     <html>/scripts/                                                asv's third-party scripts (site_scripts.py)
+
+Environments and benchmarks have in these paths the names that `_file_name` makes. What asv wrote is mended where it
+takes names for HTML (asv_scripts.py), and while this plugin is in use asv's terminal is guarded (asv_terminal.py).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ import gc
 import json
 import multiprocessing
 import os
+import re
 import shutil
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +34,7 @@ from asv.console import log
 from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
-from harness import kept, messages, pages, site_scripts
+from harness import asv_scripts, asv_terminal, kept, messages, pages, site_scripts
 from harness.asv_results import objects_of
 from harness.errors import HarnessError
 from harness.explanation import Run
@@ -37,14 +42,20 @@ from harness.git import Repository
 from harness.kept import Kept
 
 _SITE = Path(__file__).with_name("site")
-_FILES = ("reasons.html", "reasons.css", "reasons.js", "numbers.js", "asv_link.js", "asv_dark.css")
+_FILES = ("reasons.html", "reasons.css", "reasons.js", "numbers.js", "escaped.js", "asv_link.js", "asv_dark.css")
 _LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
     <script src="numbers.js"></script>
+    <script src="escaped.js"></script>
     <script src="asv_link.js"></script>
   </head>"""
 _DATA = "reasons"
 #: What makes two counts of a case comparable: they are of one series in asv too.
 _Series = tuple[str, str]  # environment, benchmark
+
+
+def setup() -> None:
+    """asv calls this when it takes the plugin in, whatever it was asked to do."""
+    asv_terminal.guard()
 
 
 class Reasons(OutputPublisher):  # type: ignore[misc]
@@ -60,6 +71,10 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
             site_scripts.bring(html)
         except HarnessError as error:
             log.warning(f"{error}. asv's own links stay: its pages load their scripts from public servers.")
+        try:
+            asv_scripts.mend(html)
+        except HarnessError as error:
+            log.warning(str(error))
         for name in _FILES:
             shutil.copyfile(_SITE / name, html / name)
         page = html / "index.html"
@@ -128,7 +143,7 @@ def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str
                 summaries[commit, environment][benchmark] = summary
     told: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
     for (commit, environment), summary in summaries.items():
-        _pack(target / commit / environment / "index.json.gz", dict(sorted(summary.items())))
+        _pack(target / commit / _file_name(environment) / "index.json.gz", dict(sorted(summary.items())))
         told[commit][environment] = sorted(summary)
     return told
 
@@ -162,13 +177,18 @@ def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
         if summary:
             told[commit] = summary
             environment, benchmark = cases[0].record["environment"], cases[0].record["benchmark"]
-            _pack(target / commit / environment / f"{benchmark}.json.gz", bundle.told())
+            _pack(target / commit / _file_name(environment) / f"{_file_name(benchmark)}.json.gz", bundle.told())
     return told
 
 
 def _runs(each: Kept) -> dict[str, Run]:
     views = {"c": each, "python": each.by_python}
     return {name: view.run() for name, view in views.items() if view is not None and view.has_profile}
+
+
+def _file_name(name: str) -> str:
+    """As site/reasons.js asks for it: neither a path nor the folder above."""
+    return re.sub(r"^\.", "%2E", urllib.parse.quote(name, safe="!'()*"))
 
 
 def _pack(path: Path, told: object) -> None:

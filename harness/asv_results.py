@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from asv.results import Results, get_filename
 from asv.runner import BenchmarkResult
 from asv.util import ProcessError, UserError
 
-from harness import kept, messages
+from harness import asv_terminal, kept, messages
 from harness.errors import StartError
 from harness.git import Repository
 
@@ -48,6 +48,18 @@ def repository_of(configuration: Path) -> Repository:
     return Repository(clone if clone.is_dir() else Shelf(configuration).repository)
 
 
+@contextlib.contextmanager
+def _asv_talks() -> Iterator[None]:
+    """asv's own progress goes to standard error, where it is not taken for an answer. asv leaves the last line of it
+    open, so it is ended here: what comes next would be glued to it."""
+    asv_terminal.guard()
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            log.flush()
+
+
 class Shelf:
     """The results of one configuration, on this machine. Raises StartError."""
 
@@ -57,7 +69,7 @@ class Shelf:
         self.root = configuration.resolve().parent
         os.chdir(self.root)  # as asv does: the paths in a configuration start there
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # where asv's own progress is not taken for an answer
+            with _asv_talks():
                 log.enable()
                 self._configuration = Config.load(str(configuration.resolve()))
                 for plugin in self._configuration.plugins:
@@ -89,7 +101,7 @@ class Shelf:
         commit in it will do unless it must be `exactly` this one."""
         environment = self._environment("readable")
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with _asv_talks():
                 environment.create()
                 installed = environment.installed_commit_hash
                 if installed is None or (exactly and installed != commit):

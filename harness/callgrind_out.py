@@ -133,7 +133,7 @@ def _read(text: str) -> _Graph:
     callee_name = ""
     current = None
     times: int | None = None
-    for line in text.splitlines():
+    for line in text.split("\n"):  # and at nothing else, which names may hold
         if line[:1] in _COST:
             cost = int(line.split(None, 2)[1])
             if current is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 FOUND, NO_CHANGE, CANNOT_TELL = "found", "no change", "cannot tell"
@@ -41,7 +42,8 @@ class Change:
 @dataclasses.dataclass(frozen=True)
 class Culprit:
     """A commit that one or several cases changed at, or one of several where those between cannot be counted; or the
-    wheel that took another's place there. `files` are what the commit touched."""
+    wheel that took another's place there. `files` are what the commit touched, `note` tells on which binaries it was
+    counted."""
 
     commit: str
     subject: str
@@ -61,7 +63,7 @@ class Culprit:
         lines += [f"  {file}" for file in self.files[:_FILES_SHOWN]]
         if len(self.files) > _FILES_SHOWN:
             lines.append(f"  and {len(self.files) - _FILES_SHOWN} more files")
-        return [*lines, *([f"  counted on {self.note}"] if self.note else [])]
+        return lines
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -143,6 +145,21 @@ class Finding:
             "range": self.ends.facts() if self.ends else None,
             "steps": [step.facts() for step in self.steps],
         }
+
+
+def lines(findings: list[Finding]) -> Iterator[str]:
+    """All of them as text. On which binaries their steps were counted comes last, and once: it is long, and mostly the
+    same for every step of every case."""
+    notes: dict[str, dict[str, None]] = {}
+    for number, each in enumerate(findings):
+        yield from [""] if number else []
+        yield from each.lines()
+        for culprit in (step.culprit for step in each.steps):
+            if culprit.note is not None:
+                notes.setdefault(culprit.note, {})[culprit.commit[:10]] = None
+    yield from [""] if notes else []
+    for note, commits in notes.items():
+        yield f"{'' if len(notes) == 1 else ', '.join(commits) + ' '}counted on {note}"
 
 
 def outcome(findings: list[Finding]) -> str:

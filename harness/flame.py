@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
+from harness import printable
 from harness.names import Function
 from harness.profiles import Path
 
@@ -72,10 +73,10 @@ def draw(paths: Path, picture: Picture, part_of: Callable[[Function], str], base
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:.0f}" height="{height}" role="img">',
-            f"<title>{escape(picture.title)}</title>",
+            f"<title>{_text(picture.title)}</title>",
             f"<style>{_STYLE}</style>",
-            f'<text class="head" x="{_MARGIN}" y="20">{escape(picture.title)}</text>',
-            f'<text x="{_MARGIN}" y="38">{escape(picture.subtitle)}</text>',
+            f'<text class="head" x="{_MARGIN}" y="20">{_text(picture.title)}</text>',
+            f'<text x="{_MARGIN}" y="38">{_text(picture.subtitle)}</text>',
             *boxes,
             "</svg>\n",
         ]
@@ -85,9 +86,14 @@ def draw(paths: Path, picture: Picture, part_of: Callable[[Function], str], base
 def _box(left: float, top: int, width: float, name: str, told: str, colour: str) -> str:
     room = int((width - 6) / _LETTER)
     shown = "" if room < 3 else name if len(name) <= room else f"{name[: room - 1]}…"
-    text = f'<text x="{left + 3:.1f}" y="{top + 13}">{escape(shown)}</text>' if shown else ""
+    text = f'<text x="{left + 3:.1f}" y="{top + 13}">{_text(shown)}</text>' if shown else ""
     rect = f'<rect x="{left:.2f}" y="{top}" width="{width:.2f}" height="{_ROW - 1}" fill="{colour}"/>'
-    return f"<g><title>{escape(told)}</title>{rect}{text}</g>"
+    return f"<g><title>{_text(told)}</title>{rect}{text}</g>"
+
+
+def _text(text: str) -> str:
+    """Text as XML's: control characters, which no XML may have, as their escapes."""
+    return saxutils.escape(printable.shown(text))
 
 
 def _colour(part: str) -> str:

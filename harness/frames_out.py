@@ -65,7 +65,7 @@ def _read(text: str) -> tuple[_Node, dict[Function, int]]:
     lines: dict[Function, int] = {}
     told: list[list[str]] = []
     costs: list[list[str]] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # and at nothing else, which names may hold
         kind, _, rest = line.partition(" ")
         if kind == "cost":
             costs.append(rest.split())

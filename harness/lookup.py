@@ -144,7 +144,7 @@ class Lookup:
                 file=sys.stderr,
             )
             return
-        print(f"\ncounting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
+        print(f"counting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
         command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--benchmarks", str(shelf.suite)]
         for assignment in self._wanted.assignments:
             command += ["--param", assignment]

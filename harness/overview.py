@@ -1,5 +1,5 @@
-"""What the first page shows: every case with its count, its history and what is behind it, as JSON for site/overview.js.
-Pure.
+"""What the first page shows: every case with its count, its history and what is behind it. JSON for site/overview.js;
+pure.
 
     {"project", "digits", "commits": [[hash, seconds, subject], ...],      oldest first
      "rows": [{"benchmark", "environment", "parameters": {name: label}, "asv": [asv's text of each value],

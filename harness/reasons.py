@@ -111,7 +111,7 @@ def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = 
         None if before is None else before.profile.paths,
     )
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")  # as XML is that does not say
     except OSError as error:
         raise StartError(f"the flame graph could not be written to {path}: {error}") from None
     print(f"flame graph: {path}", file=sys.stderr)

@@ -23,6 +23,7 @@ import fcntl
 import os
 import shutil
 import site
+import stat
 import subprocess
 import sysconfig
 import tempfile
@@ -30,6 +31,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness import private
 from harness.errors import StartError, SuiteError
 from harness.valgrind import c_compiler
 
@@ -61,9 +63,6 @@ class Scratch:
         with contextlib.ExitStack() as stack:
             root = _take_slot(stack)
             try:
-                shutil.rmtree(root, ignore_errors=True)
-                root.mkdir(mode=0o700)
-                stack.callback(shutil.rmtree, root, ignore_errors=True)
                 scratch = cls(root)
                 for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work, scratch.built):
                     folder.mkdir()
@@ -147,41 +146,80 @@ def _installs_us(entry: Path) -> bool:
 
 
 def _take_slot(stack: contextlib.ExitStack) -> Path:
-    """The scratch folder's path, with its lock held until `stack` is unwound."""
-    base = tempfile.gettempdir()
+    """A new scratch folder, with its lock held until `stack` is unwound, which removes both.
+
+    The temporary folder may be everybody's. Whatever somebody else has put there under one of our names, a file, a
+    folder or a link, is neither used nor followed: the slot is passed over, as one is that a run of ours holds.
+    """
+    base = Path(tempfile.gettempdir())
+    _refuse_what_others_rename(base)
     patient_until = time.monotonic() + _PATIENCE_SECONDS
     slot = 0
     while slot < _SLOTS:
-        root = Path(base, f"harness-{os.getuid()}-{slot:02}")
-        path = root.with_suffix(".lock")
+        root = base / f"harness-{os.getuid()}-{slot:02}"
         try:
-            lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except PermissionError:
-            if not os.access(base, os.W_OK):
-                raise StartError(_no_scratch(base, "permission denied")) from None
+            with contextlib.ExitStack() as taken:
+                if _lock(root.with_suffix(".lock"), taken):
+                    if private.doubt(root) is None:
+                        shutil.rmtree(root, ignore_errors=True)  # what a run that was killed has left
+                    root.mkdir(mode=0o700)
+                    taken.callback(shutil.rmtree, root, ignore_errors=True)
+                    stack.push(taken.pop_all())
+                    return root
+        except FileExistsError:
             slot += 1  # somebody else's
             continue
         except OSError as error:
             raise StartError(_no_scratch(base, error.strerror)) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.exists(path) and os.path.samestat(os.fstat(lock), os.stat(path))
-        except OSError:
-            ours = False
-        if ours:
-            stack.callback(os.close, lock)
-            stack.callback(path.unlink, missing_ok=True)
-            return root
-        os.close(lock)
         # Another slot is another layout, and the run before this one may just be ending.
         if time.monotonic() < patient_until:
             time.sleep(0.1)
         else:
             slot += 1
-    raise StartError(f"all {_SLOTS} scratch folders in {base} are in use: are that many runs wanted at once?")
+    raise StartError(
+        f"all {_SLOTS} names of scratch folders in {base} are taken: "
+        "are that many runs wanted at once, or did another user put something there? TMPDIR names another folder"
+    )
 
 
-def _no_scratch(base: str, reason: str | None) -> str:
+def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Hold the lock `path` until `stack` is unwound, which removes it; False if a run of ours does. Raises
+    FileExistsError for what is no file of ours, OSError where none can be made."""
+    try:
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise FileExistsError(error.errno, error.strerror) from None
+        raise
+    stack.callback(os.close, lock)
+    facts = os.fstat(lock)
+    if facts.st_uid != os.getuid() or not stat.S_ISREG(facts.st_mode):
+        raise FileExistsError(f"{path} is not ours")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.path.samestat(facts, os.lstat(path))
+    except OSError:
+        return False
+    if ours:
+        stack.callback(path.unlink, missing_ok=True)
+    return ours
+
+
+def _refuse_what_others_rename(base: Path) -> None:
+    """Raises StartError for a folder in which everybody may put something else in the place of what is ours: /tmp has
+    the sticky bit against that."""
+    try:
+        mode = base.stat().st_mode
+    except OSError as error:
+        raise StartError(_no_scratch(base, error.strerror)) from None
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise StartError(
+            f"everybody may replace what lies in {base} (its mode is {stat.S_IMODE(mode):o}): "
+            f"set its sticky bit (chmod +t {base}), or set TMPDIR to a folder of your own"
+        )
+
+
+def _no_scratch(base: Path, reason: str | None) -> str:
     return (
         f"no scratch folder can be made in {base} ({reason}): "
         "make room there, or set TMPDIR to a folder that can be written"

@@ -18,11 +18,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import interpreter, messages
+from harness import interpreter, messages, private
 from harness.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 
 _START_SECONDS = 1000.0
+#: A file that lies in a supervisor's folder from the first count on.
+_SAID = "said"
 #: The supervisor is to find this very harness, whichever way it was found here.
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.supervisor import main; main()"
 
@@ -35,6 +37,9 @@ def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> 
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
     interpreter.check()
+    reason = private.doubt(Path(configuration.directory))
+    if reason is not None:
+        raise StartError(f"no supervisor is started where somebody else may take its place: {reason}")
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent)],
@@ -71,6 +76,15 @@ def running_in(directory: Path) -> bool:
     return (directory / SOCKET).exists()
 
 
+def is_first_count(directory: Path) -> bool:
+    """True for the first who asks with this folder: for saying once what holds for all that is counted in it."""
+    try:
+        os.close(os.open(directory / _SAID, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
     """The answer to `ask`; the files that it names last until the end of the block. Raises CountError."""
@@ -84,6 +98,12 @@ def asking(directory: Path, ask: messages.Ask) -> Iterator[messages.Report]:
             raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
         finally:
             os.close(folder)
+        owner = private.user_of_peer(connection)
+        if owner != os.getuid():
+            raise CountError(
+                f"the supervisor in {directory} was started by {private.user(owner)} and is not asked: "
+                "count in a folder of your own"
+            )
         connection.sendall(messages.encode(ask))
         with connection.makefile("rb") as lines:
             answer = lines.readline()

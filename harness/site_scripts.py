@@ -120,8 +120,8 @@ def bring(html: Path) -> None:
 
 
 def _tarball(package: Package, folder: Path) -> Path:
-    cached = cache.folder() / "npm" / package.tarball
-    if cached.exists() and _integrity(cached) == package.integrity:
+    cached = cache.find(cache.folder() / "npm" / package.tarball)
+    if cached is not None and _integrity(cached) == package.integrity:
         return cached
     npm = shutil.which("npm")
     if npm is None:
@@ -139,7 +139,7 @@ def _tarball(package: Package, folder: Path) -> Path:
     found = _integrity(tarball)
     if found != package.integrity:
         raise StartError(f"npm brought another {wanted} than the one that is known: {found}, not {package.integrity}")
-    cache.store(tarball, cached)
+    cache.store(tarball, cache.folder() / "npm" / package.tarball)
     return tarball
 
 

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import environment, messages, overlay, processes, progress, rules, tree
+from harness import cache, environment, messages, overlay, processes, progress, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
@@ -98,8 +98,9 @@ class Supervisor:
         return server
 
     def remarks(self) -> list[str]:
-        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of."""
-        return [str(note) for note in (self._launch.warning, self._overlay) if note is not None]
+        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of; and why
+        what was built earlier is built once more."""
+        return [str(note) for note in (self._launch.warning, self._overlay, cache.doubt()) if note is not None]
 
     # The loop
 
@@ -327,7 +328,7 @@ class Supervisor:
         if isinstance(running.report, messages.Counted):
             running.report = with_notes(running.report, self._kind)
         if isinstance(running.report, messages.Failed) and self._overlay is not None:
-            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.what}"
+            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.suspects}"
             running.report = dataclasses.replace(running.report, details=details)
         self._tell(progress.ended(running.case, running.report, time.monotonic() - running.began))
         self._finish(running.case, running.report)

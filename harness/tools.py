@@ -55,7 +55,7 @@ def furnish(folder: Path, valgrind: Valgrind, tool: Tool) -> None:
     command = _command(valgrind, tool)
     made = folder / _name(tool)
     cached = _cached(valgrind, tool, command)
-    if cached.exists():
+    if cache.find(cached) is not None:
         made.symlink_to(cached)
         return
     result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)

@@ -204,23 +204,23 @@ class _Compiler:
         """Compile `source` to `library`; what the compiler has against it, or None. Either is remembered."""
         name = cache.key([source, *self.facts])
         good, bad = (self.cached / f"cpp-{name}{ending}" for ending in (".so", ".txt"))
-        if good.exists():
+        if cache.find(good, self.cached) is not None:
             shutil.copy(good, library)
             return None
-        if bad.exists():
+        if cache.find(bad, self.cached) is not None:
             return bad.read_text()
         file = library.with_suffix(".cpp")
         file.write_text(source)
         command = [self.path, *self.options, str(file), "-o", str(library), *self.libraries]
         answer = subprocess.run(command, capture_output=True, text=True)
         if answer.returncode == 0:
-            cache.store(library, good)
+            cache.store(library, good, self.cached)
             return None
         complaint = answer.stderr or f"{self.path} ended with status {answer.returncode} and said nothing"
         if "error:" in complaint and "fatal error:" not in complaint:  # and not a full disk or a missing header
             note = library.with_suffix(".txt")
             note.write_text(complaint)
-            cache.store(note, bad)
+            cache.store(note, bad, self.cached)
         return complaint
 
 

@@ -52,7 +52,21 @@ class Record:
     @property
     def binaries(self) -> str:
         """The binaries, and how near they are."""
-        return f"torch {self.version} (commit {self.wheel_commit[:10]}): {self._difference}"
+        return f"{self._build}: {self._difference}"
+
+    @property
+    def _build(self) -> str:
+        return f"torch {self.version} (commit {self.wheel_commit[:10]})"
+
+    @property
+    def suspects(self) -> str:
+        """What belongs beside a failure: how near the binaries are may be its reason. That this cannot be told is no
+        reason, and is said where the tree is told, once."""
+        return f"the Python of commit {self.commit[:10]} on the binaries of {self._near}"
+
+    @property
+    def _near(self) -> str:
+        return self._build if self.native is None else self.binaries
 
     @property
     def _difference(self) -> str:
@@ -72,7 +86,7 @@ class Record:
 
     @property
     def does_not_import(self) -> str:
-        return f"the Python of commit {self.commit[:10]} does not import on the binaries of {self.binaries}"
+        return f"the Python of commit {self.commit[:10]} does not import on the binaries of {self._near}"
 
     def __str__(self) -> str:
         meaning = {True: "the count is the commit's", False: "the count is of its Python on that wheel's binaries"}

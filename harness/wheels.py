@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import cache, torch_sources
+from harness import cache, private, torch_sources
 from harness.errors import OverlayError
 from harness.git import Repository
 
@@ -105,9 +105,9 @@ class File(_Build):
         """Unpack it, once, into the user's cache folder. Raises OverlayError."""
         facts = self.path.stat()
         key = cache.key([self.path.name, self.commit, str(facts.st_size), str(facts.st_mtime_ns)])
-        folder = cache.folder() / "wheels" / key
+        folder = _kept("wheels", key)
         if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            private.make(folder.parent)
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
             try:
                 # Not compiled: the bytecode would name the temporary folder.
@@ -157,9 +157,19 @@ def _listed(where: Path) -> list[Path]:
     return found
 
 
+def _kept(*names: str) -> Path:
+    """A folder in the user's cache folder. A wheel has no other place: where somebody else may have changed what lies
+    there, OverlayError."""
+    folder = cache.folder().joinpath(*names)
+    reason = cache.doubt(folder)
+    if reason is not None:
+        raise OverlayError(reason)
+    return folder
+
+
 def _downloaded(name: str, options: Sequence[str]) -> Path:
     """The file of a version or a nightly's date, from the user's cache folder or from where pip finds it."""
-    folder = cache.folder() / "downloads" / cache.key([name, sys.version, *options])
+    folder = _kept("downloads", cache.key([name, sys.version, *options]))
     known = sorted(folder.glob("torch-*.whl"))
     if known:
         return known[0]
@@ -168,7 +178,7 @@ def _downloaded(name: str, options: Sequence[str]) -> Path:
     with tempfile.TemporaryDirectory(prefix="harness-wheel-") as new:
         _pip("download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", new, *options, f"torch=={version}")
         (file,) = Path(new).glob("torch-*.whl")
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make(folder)
         shutil.move(file, folder / file.name)
     return folder / file.name
 

@@ -259,7 +259,7 @@ class Workload(abc.ABC):
             running = contextlib.nullcontext(here) if session.running_in(here) else session.session(configuration)
             with running as directory:
                 counted = ask(type(self), params, directory, number)
-                self._say_what_was_counted(params, counted)
+                self._say_what_was_counted(counted, first=session.is_first_count(directory))
                 return asking.told(counted, number)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
@@ -283,13 +283,13 @@ class Workload(abc.ABC):
             return None
         return kept.earlier(place, str(self.version), counter)
 
-    def _say_what_was_counted(self, params: tuple[Any, ...], counted: messages.Counted) -> None:
-        """What is to be known with the number; asv shows it with --show-stderr. Once a benchmark: where a commit's
-        Python lay over a wheel's binaries."""
+    def _say_what_was_counted(self, counted: messages.Counted, first: bool) -> None:
+        """What is to be known with the number; asv shows it with --show-stderr. With a server's first count: where a
+        commit's Python lay over a wheel's binaries."""
         for note in counted.notes:
             print(f"note: {note}", file=sys.stderr)
         found = counted.fingerprint or {}
-        if "binaries" in found and self.places(params) == self.places(self.choices()[0]):
+        if first and "binaries" in found:
             print(f"Python of {found['python of commit'][:10]} on the binaries of {found['binaries']}", file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ from asv.repo import get_repo
 from asv.results import iter_results_for_machine
 
 from harness.messages import TRACK
+from harness.printable import shown
 
 BEGIN, END = "<!-- releases -->", "<!-- end of releases -->"
 #: By case: a count for each release, None where the release could not run it.
@@ -93,7 +94,7 @@ def steps(values: list[float | None]) -> list[float | None]:
 
 def table(releases: list[str], counts: Counts, least: float, bold: float) -> Iterator[str]:
     """Lines of Markdown."""
-    yield f"| instructions a call | {' | '.join(releases)} | all in all |"
+    yield f"| instructions a call | {' | '.join(map(plain, releases))} | all in all |"
     yield f"| --- |{' ---: |' * (len(releases) + 1)}"
     largest = {
         name: max((abs(step) for step in steps(values) if step is not None), default=0.0)
@@ -106,10 +107,21 @@ def table(releases: list[str], counts: Counts, least: float, bold: float) -> Ite
         cells = [cell(value, step, bold) for value, step in zip(values, steps(values), strict=True)]
         known = [value for value in values if value is not None]
         whole = change((known[-1] / known[0] - 1) * 100 if len(known) > 1 else None, bold)
-        yield f"| `{name}` | {' | '.join(cells)} | {whole} |"
+        yield f"| {code(name)} | {' | '.join(cells)} | {whole} |"
     left = sum(change < least for change in largest.values())
     if left:
         yield f"\n{left} more changed by less than {least:g} % in every step."
+
+
+def plain(text: str) -> str:
+    """Text in Markdown that stays that text, in any place of a table: what could be markup or HTML is written by its
+    number, which Markdown takes for nothing else."""
+    return re.sub(r"[^\w .,()=-]|_", lambda found: f"&#{ord(found[0])};", shown(text))
+
+
+def code(text: str) -> str:
+    """The same as code; where fences of it will not do, as HTML's."""
+    return f"<code>{plain(text)}</code>" if re.search(r"[`|\\\s]", text.replace(" ", "")) else f"`{shown(text)}`"
 
 
 def cell(value: float | None, step: float | None, bold: float) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -321,6 +324,25 @@ def test_asv_takes_the_nearest_older_wheel_too(project):
         answer = project.asv("run", "--show-stderr", f"{commit}^!", HARNESS_WHEELS=str(folder))
         assert f"Python of {commit[:10]} on the binaries of torch {version} " in answer.stdout, answer.stdout
     project.forget()
+
+
+def test_its_lines_begin_at_the_left_and_what_cannot_be_told_of_the_binaries_is_told_once(project):
+    """Of a wheel whose commit is not in the history, and in an environment that asv makes meanwhile."""
+    history, folder = project.history, project.folder / "foreign"
+    shutil.rmtree(project.folder / ".asv/pytorch/env")
+    wheel = small_wheel(history, history.commits["good"], folder, "1.0")
+    with zipfile.ZipFile(wheel, "a") as packed, warnings.catch_warnings(action="ignore", category=UserWarning):
+        # The later entry of a name is the one that is read and unpacked.
+        packed.writestr("torch/version.py", f"__version__ = '1.0'\ngit_version = '{'f' * 40}'\n")
+    answer = project.bisect("good", "docs 9", "--wheels", str(folder))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    lines = answer.stderr.splitlines()
+    installing = next(number for number, line in enumerate(lines) if "Installing " in line and " into " in line)
+    assert lines[installing + 1].startswith("  10 commits, "), answer.stderr
+    note = "counted on torch 1.0 (commit ffffffffff): whether native files differ cannot be told"
+    assert answer.stdout.count("whether native files") == 1 and f"\n\n{note}" in answer.stdout, answer.stdout
+    assert answer.stdout.count(" (+") >= 4  # two cases, each with its range and its step
+    assert "whether native files" not in answer.stderr, answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,41 +5,21 @@ Screenshots are left in $SITE_SCREENSHOTS, or in `.pytest_cache/screenshots`.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import http.server
-import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from tests.conftest import ROOT
+from tests.browsing import Look, Quiet, chromium, serving
 
 pytestmark = pytest.mark.asv
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def serving(published, kind):
-    handler = functools.partial(kind, directory=str(published.folder / ".asv/html"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 @pytest.fixture(scope="module")
 def address(published):
-    with serving(published, Quiet) as made:
+    with serving(published.folder / ".asv/html") as made:
         yield made
 
 
@@ -54,44 +34,8 @@ class Unpacking(Quiet):
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium is not None, "no chromium: install it (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as made:
         yield made
-        made.close()
-
-
-class Look:
-    """A page, and everything it complained of or asked for elsewhere."""
-
-    def __init__(self, browser, address: str, **options) -> None:
-        self.page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
-        self.address = address
-        self.complaints: list[str] = []
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
-        self.page.on("request", self._note)
-
-    def _note(self, request) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
-            self.complaints.append(f"left the machine: {request.url}")
-
-    def at(self, place: str):
-        self.page.goto(f"{self.address}/{place}")
-        self.page.wait_for_load_state("networkidle")
-        return self.page
-
-    def at_reasons(self, **asked: str):
-        page = self.at("reasons.html#" + "&".join(f"{name}={value}" for name, value in asked.items()))
-        page.wait_for_function("document.body.dataset.shown === location.hash")
-        return page
-
-    def picture(self, name: str) -> None:
-        folder = Path(os.environ.get("SITE_SCREENSHOTS", ROOT / ".pytest_cache/screenshots"))
-        folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=folder / f"{name}.png")
 
 
 @pytest.fixture
@@ -255,7 +199,7 @@ def test_it_is_dark_where_that_is_wished(browser, address, published):
 
 
 def test_any_static_host_will_do(browser, published):
-    with serving(published, Unpacking) as address:
+    with serving(published.folder / ".asv/html", Unpacking) as address:
         other = Look(browser, address)
         page = other.at_reasons(commit=published.commits["costlier"], benchmark="work.Work")
         assert page.locator(".flame g").count() > 5 and other.complaints == []

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from harness import interpreter
+from harness import interpreter, printable
 from harness.cli import bench, bisect, costs, count, diff, doctor, explain, listing, overlay
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
@@ -37,6 +37,11 @@ _ANYWHERE = (doctor,)
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    with printable.streams():
+        return _run(words)
+
+
+def _run(words: Sequence[str] | None) -> int:
     arguments = parsed(sys.argv[1:] if words is None else words)
     command = COMMANDS[arguments.command]
     try:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import costs, kept, progress, suites
+from harness import costs, kept, printable, progress, suites
 from harness.cli.parser import add_config
 from harness.errors import HarnessError, StartError, SuiteError
 
@@ -157,29 +157,36 @@ def _live(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None]
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    console = Console()  # which knows NO_COLOR
+    # Past the guard of what is printed, since a live picture is made of what a terminal obeys; texts are guarded here.
+    console = Console(file=sys.__stdout__)  # which knows NO_COLOR
+
+    def text(line: str, style: str = "") -> Text:
+        return Text(printable.shown(line), style=style, overflow="ellipsis", no_wrap=True)
+
     began = time.monotonic()
 
     def picture() -> Group:
         now = time.monotonic()
         left = state.seconds_left(now)
         about = "" if left is None or not state.cases else f", about {_minutes(left)} left"
-        rows = [Text(f"{state.done} of {len(state.cases) or '?'} cases, {_minutes(now - began)}{about}")]
-        rows.append(ProgressBar(total=max(1, len(state.cases)), completed=state.done, width=60))  # type: ignore[arg-type]
+        rows: list[Text | ProgressBar] = [
+            text(f"{state.done} of {len(state.cases) or '?'} cases, {_minutes(now - began)}{about}")
+        ]
+        rows.append(ProgressBar(total=max(1, len(state.cases)), completed=state.done, width=60))
         for number, (name, since) in enumerate(state.running.items(), 1):
-            rows.append(Text(f"  core {number}: {name}  {_minutes(now - since)}", overflow="ellipsis", no_wrap=True))
+            rows.append(text(f"  core {number}: {name}  {_minutes(now - since)}"))
         if not state.running:
             what = "the server imports torch" if state.server == "starting" else _last_line()
-            rows.append(Text(f"  {what}", overflow="ellipsis", no_wrap=True))
+            rows.append(text(f"  {what}"))
         return Group(*rows)
 
     with Live(get_renderable=picture, console=console, refresh_per_second=4, transient=True) as live:
 
         def told(event: dict[str, Any] | None) -> None:
-            text = None if event is None else progress.line(event)
-            if text is not None:
+            line = None if event is None else progress.line(event)
+            if line is not None:
                 style = {"failed": "red", "skipped": "dim"}.get((event or {}).get("state", ""), "")
-                live.console.print(Text(text, style=style))
+                live.console.print(text(line, style))
 
         yield told
 

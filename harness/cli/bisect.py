@@ -74,5 +74,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in findings], **how}, indent=1))
     else:
-        print("\n\n".join("\n".join(each.lines()) for each in findings))
+        print("\n".join(finding.lines(findings)))
     return finding.STATUS[outcome]

@@ -67,7 +67,9 @@ async function fetchJson(path) {
     return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-const folder = (commit, environment) => `reasons/${commit}/${encodeURIComponent(environment)}`;
+// As asv_pages.py names files; and that, in an address, once more.
+const file = (name) => encodeURIComponent(encodeURIComponent(name).replace(/^\./, "%2E"));
+const folder = (commit, environment) => `reasons/${commit}/${file(environment)}`;
 const texts = (parameters) => Object.entries(parameters).map(([name, value]) => `${name}=${value}`).join(", ");
 const keys = (parameters) => Object.fromEntries(Object.entries(parameters).map(([name, value]) => [`p-${name}`, value]));
 
@@ -162,7 +164,7 @@ async function profile(index, commit, asked) {
     if (!environment) {
         throw new Error(`nothing is published of ${asked.benchmark} at ${commit.hash.slice(0, index.digits)}`);
     }
-    const bundle = await load(`${folder(commit.hash, environment)}/${encodeURIComponent(asked.benchmark)}.json.gz`);
+    const bundle = await load(`${folder(commit.hash, environment)}/${file(asked.benchmark)}.json.gz`);
     const wanted = Object.entries(asked).filter(([name]) => name.startsWith("p-"));
     const fits = (each) => wanted.filter(([name, value]) => each.parameters[name.slice(2)] === value).length;
     const shown = bundle.cases.reduce((best, each) => (fits(each) > fits(best) ? each : best));
