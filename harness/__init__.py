@@ -6,6 +6,7 @@ Who stands on whom, from the door down; each module imports only from below.
     reasons, asv_pages                what explain and diff tell; what asv publishes of it
     lookup                            what is kept of a count, counted first where it is not
     prober, asv_results, finding      the probing process held from outside; asv's results; what was found
+    asv_history                       asv's results as histories of cases
     asv_scripts, asv_terminal         text of others on asv's own pages, and where asv prints it
     probing, asv_git, asv_releases    the process that counts commits; asv's git, less submodules; releases as commits
     selection                         which benchmark and cases a name means

@@ -1,9 +1,12 @@
-"""asv's publisher of reasons: for each benchmark and commit, where the instructions went and what moved.
+"""asv's publisher of the overview and of reasons: every case at a glance; for each benchmark and commit, where the
+instructions went and what moved.
 
 A configuration that names this module in `plugins` gets, with `asv publish`, what is kept beside its results (kept.py)
 as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
 asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
 
+    <html>/index.html, overview.css, overview.js, overview.json    the first page (overview.py)
+    <html>/asv.html                                                asv's own, which lay there
     <html>/reasons.html, reasons.css, reasons.js, numbers.js, escaped.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
@@ -31,10 +34,9 @@ from typing import Any
 
 from asv.config import Config
 from asv.console import log
-from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
-from harness import asv_scripts, asv_terminal, kept, messages, pages, site_scripts
+from harness import asv_history, asv_scripts, asv_terminal, kept, messages, overview, pages, site_scripts
 from harness.asv_results import objects_of
 from harness.errors import HarnessError
 from harness.explanation import Run
@@ -42,7 +44,10 @@ from harness.git import Repository
 from harness.kept import Kept
 
 _SITE = Path(__file__).with_name("site")
-_FILES = ("reasons.html", "reasons.css", "reasons.js", "numbers.js", "escaped.js", "asv_link.js", "asv_dark.css")
+_FILES = (
+    *("overview.css", "overview.js", "reasons.html", "reasons.css", "reasons.js"),
+    *("numbers.js", "escaped.js", "asv_link.js", "asv_dark.css"),
+)
 _LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
     <script src="numbers.js"></script>
     <script src="escaped.js"></script>
@@ -78,11 +83,14 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         for name in _FILES:
             shutil.copyfile(_SITE / name, html / name)
         page = html / "index.html"
-        page.write_text(page.read_text().replace("</head>", _LINKS))
+        (html / "asv.html").write_text(page.read_text().replace("</head>", _LINKS))
+        shutil.copyfile(_SITE / "overview.html", page)
         if conf.show_commit_url == "#":
             conf.show_commit_url = "reasons.html#commit="
 
-        _fill_in_summaries(html, benchmarks)
+        counted = asv_history.counted(Path(conf.results_dir), benchmarks)
+        for name in set(benchmarks) - {name for _, name in counted}:
+            del benchmarks[name]  # asv's index is written after this, and its grid shows what is in there
         versions = {
             name.removesuffix(messages.TRACK): benchmark["version"]
             for name, benchmark in benchmarks.items()
@@ -93,8 +101,23 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         numbers = {**repo.get_revisions(set(kept.commits(root))), **revisions}
         commits = sorted(numbers, key=lambda commit: numbers[commit])
         found = _published(root, commits, versions)
-        told = _write(found, html / _DATA)
-        described = Repository(objects_of(repo)).described([commit for commit in commits if commit in told])
+        summaries = _write(found, html / _DATA)
+        told: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
+        for (commit, environment), summary in summaries.items():
+            told[commit][environment] = sorted(summary)
+        shown = {commit for by_commit in counted.values() for commit in by_commit}
+        every = Repository(objects_of(repo)).described(
+            [commit for commit in commits if commit in told or commit in shown]
+        )
+        overview_page = overview.page(
+            conf.project,
+            conf.hash_length,
+            [each for each in every if each[0] in shown],
+            asv_history.histories(counted, benchmarks, [commit for commit, _, _ in every if commit in shown]),
+            _details(summaries, commits),
+        )
+        (html / "overview.json").write_text(json.dumps(overview_page, separators=(",", ":")))
+        described = [each for each in every if each[0] in told]
         index = {
             "project": conf.project,
             "digits": conf.hash_length,
@@ -107,13 +130,19 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         (html / _DATA / "index.json").write_text(json.dumps(index, separators=(",", ":")))
 
 
-def _fill_in_summaries(html: Path, benchmarks: Iterable[str]) -> None:
-    """asv's grid asks for the summary of every benchmark, also of those that have no results: let it find none."""
-    for name in benchmarks:
-        path = html / Graph.get_file_path({"summary": ""}, f"{name}.json")
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("[]")
+def _details(
+    summaries: Mapping[tuple[str, str], Mapping[str, Any]], commits: Iterable[str]
+) -> dict[tuple[str, str, tuple[str, ...]], overview.Detail]:
+    """What is behind each case's newest count that has a profile."""
+    place = {commit: number for number, commit in enumerate(commits)}
+    found = {}
+    for commit, environment in sorted(summaries, key=lambda key: place[key[0]]):
+        for benchmark, rows in summaries[commit, environment].items():
+            for row in rows:
+                key = (environment, benchmark, tuple(row["asv"]))
+                moved = tuple(row["moved"]) if row.get("moved") else None
+                found[key] = overview.Detail(commit, row["parts"], moved, row["notes"])
+    return found
 
 
 def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[Kept]]:
@@ -127,8 +156,8 @@ def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) 
     return found
 
 
-def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str, list[str]]]:
-    """Write every bundle; returns by commit and environment the benchmarks that there are."""
+def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Write every bundle; returns by commit and environment, and then by benchmark, what its cases counted."""
     summaries: dict[tuple[str, str], dict[str, Any]] = collections.defaultdict(dict)
     # Processes, not threads: reading profiles is Python's own work. The largest first.
     ordered = sorted(found.items(), key=lambda item: -sum(each.size for each in item[1]))
@@ -141,11 +170,9 @@ def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[str, dict[str
             log.dot()
             for commit, summary in job.result().items():
                 summaries[commit, environment][benchmark] = summary
-    told: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
     for (commit, environment), summary in summaries.items():
         _pack(target / commit / _file_name(environment) / "index.json.gz", dict(sorted(summary.items())))
-        told[commit][environment] = sorted(summary)
-    return told
+    return summaries
 
 
 def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
@@ -166,13 +193,23 @@ def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
                 log.warning(f"the profile in {each.folder} cannot be read: {error}")
                 continue
             last, last_runs = before.get(key, (None, {}))
-            case: dict[str, Any] = {"parameters": each.parameters, "fingerprint": each.fingerprint}
-            row = {"parameters": each.parameters, "number": each.record["instructions per call"]}
+            case: dict[str, Any] = {
+                "parameters": each.parameters,
+                "asv": each.asv_texts,
+                "notes": each.notes,
+                "fingerprint": each.fingerprint,
+            }
+            row = {
+                "parameters": each.parameters,
+                "asv": each.asv_texts,
+                "number": each.record["instructions per call"],
+                "notes": each.notes,
+            }
             if last is not None:
                 case |= {"before": last.record["commit"], "differs": each.differs_from(last)}
                 row["before"] = last.record["instructions per call"]
-            bundle.add(case, {name: (run, last_runs.get(name)) for name, run in runs.items()})
-            summary.append(row)
+            views = {name: (run, last_runs.get(name)) for name, run in runs.items()}
+            summary.append({**row, **bundle.add(case, views)})
             before[key] = each, {**last_runs, **runs}
         if summary:
             told[commit] = summary

@@ -62,12 +62,13 @@ def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a record tells of its benchmark: the names of its parameters, its version, and its suite's rules (rules.py),
-    which know the parts of what is counted."""
+    """What a record tells of its benchmark: the names of its parameters, its version, its suite's rules (rules.py),
+    which know the parts of what is counted, and what asv lists the case's values as."""
 
     param_names: tuple[str, ...] = ()
     version: str | None = None
     rules: str = "plain"
+    asv_texts: tuple[str, ...] = ()
 
 
 def keep(counted: Counted, place: Place, about: About = About()) -> Path:
@@ -78,6 +79,7 @@ def keep(counted: Counted, place: Place, about: About = About()) -> Path:
         "benchmark": place.benchmark,
         "parameters": list(place.parameters),
         "parameter names": list(about.param_names),
+        "asv's texts": list(about.asv_texts),
         "version": about.version,
         "rules": about.rules,
         "commit": place.commit,
@@ -148,6 +150,11 @@ class Kept:
     @property
     def fingerprint(self) -> dict[str, str]:
         return self.record["fingerprint"] or {}
+
+    @property
+    def asv_texts(self) -> list[str]:
+        """What asv lists the parameters' values as; none where a record is older than that."""
+        return list(self.record.get("asv's texts", ()))
 
     @property
     def notes(self) -> list[str]:

@@ -53,9 +53,9 @@ def page(
     histories: Iterable[History],
     details: Mapping[tuple[str, str, tuple[str, ...]], Detail],
 ) -> dict[str, Any]:
-    """`details` are by environment, benchmark and labels."""
+    """`details` are by environment, benchmark, and what asv lists the case's values as."""
     rows = [
-        _row(history, details.get((history.environment, history.benchmark, tuple(history.parameters.values()))))
+        _row(history, details.get((history.environment, history.benchmark, history.asv_texts)))
         for history in histories
         if any(count is not None for count in history.counts)
     ]

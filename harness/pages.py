@@ -43,9 +43,24 @@ class Bundle:
         self._parts: dict[str, int] = {}
         self._cases: list[dict[str, Any]] = []
 
-    def add(self, case: dict[str, Any], views: dict[str, tuple[Run, Run | None]]) -> None:
-        """`case` says whose they are; `views` are runs by "c" and "python", each with the one at the commit before."""
-        self._cases.append({**case, "views": {name: self._view(*runs) for name, runs in views.items()}})
+    def add(self, case: dict[str, Any], views: dict[str, tuple[Run, Run | None]]) -> dict[str, Any]:
+        """`case` says whose they are; `views` are runs by "c" and "python", each with the one at the commit before.
+
+        Returns what a page of many cases shows of it, by Python function where there is that: the shares of its parts,
+        and the function that moved most (name, place, instructions a call), None where none did."""
+        told = {name: self._view(*runs) for name, runs in views.items()}
+        self._cases.append({**case, "views": told})
+        chosen = "python" if "python" in told else "c"
+        whole = told[chosen]["total"] - told[chosen]["overhead"]
+        parts = list(self._parts)
+        moved = told[chosen].get("moved", {}).get("rows")
+        if moved:
+            number, base, head, _ = moved[0]
+            moved = [*self._names[number][:2], head - base]
+        return {
+            "parts": {parts[part]: own / whole for part, own in told[chosen]["parts"] if own > 0},
+            "moved": moved or None,
+        }
 
     def told(self) -> dict[str, Any]:
         return {"names": self._names, "parts": list(self._parts), "cases": self._cases}

@@ -42,8 +42,8 @@ class _Track:
             return workload.number(self._number, *params)
 
         track.__name__ = f"track_{self._number}"
-        if workload is not None:
-            track.pretty_source = source.text(owner)  # type: ignore[attr-defined]
+        if workload is not None:  # asv puts what else a function has into its list of benchmarks
+            track.pretty_source, track.noise = source.text(owner), owner.noise  # type: ignore[attr-defined]
         return track
 
 
@@ -326,7 +326,9 @@ def ask(
         if other.wanted(choice) and other.selected(choice)
     )
     text = messages.Source(roots := source.roots(workload), source.digest(roots, source.of_imported))
-    about = kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload))
+    listed = zip(map(parameters.asv_names, workload.parameters()), workload.places(params), strict=True)
+    texts = tuple(names[place] for names, place in listed)
+    about = kept.About(tuple(workload.param_names), str(workload.version), _rules_name(workload), texts)
     return asking.answer(messages.Ask(case, order, number, text, twice), workload.benchmark(), directory, place, about)
 
 

@@ -265,13 +265,13 @@ def watching(hostile, browser):
 
 
 def test_asvs_grid_and_list_and_regressions_show_names_and_code_as_text(watching):
-    page = watching.at("")
+    page = watching.at("asv.html")
     page.wait_for_selector("#summarygrid-display .benchmark-plot canvas")
     told = watching.find_nothing()
     assert BENCHMARK in told and "Its docstring: <img src=x onerror=hit=1></script><script>" in told
     watching.picture("untrusted grid")
     for place in ("summarylist", "regressions", "regressions?grouped=true"):
-        page = watching.at(f"#/{place}")
+        page = watching.at(f"asv.html#/{place}")
         body = place.partition("?")[0]
         page.wait_for_selector(f"#{body}-body tbody a")
         told = watching.find_nothing()
@@ -280,10 +280,10 @@ def test_asvs_grid_and_list_and_regressions_show_names_and_code_as_text(watching
 
 
 def test_asvs_graphs_show_parameters_tags_and_machines_as_text(watching, hostile):
-    names = watching.at("") and watching.page.evaluate("Object.keys($.asv.main_json.benchmarks)")
+    names = watching.at("asv.html") and watching.page.evaluate("Object.keys($.asv.main_json.benchmarks)")
     assert len(names) == 3
     for name in names:
-        page = watching.at("#" + quote(name, safe=""))
+        page = watching.at("asv.html#" + quote(name, safe=""))
         page.wait_for_selector("#main-graph canvas")
         told = watching.find_nothing()
         assert TAG in told and f"cpu: {PICTURE}" in told
@@ -294,7 +294,7 @@ def test_asvs_graphs_show_parameters_tags_and_machines_as_text(watching, hostile
         told = watching.find_nothing()
         assert f"1.00 {PICTURE} @ {hostile.commits[100][:8]}" in told or not name.endswith("track_plain")
     for axis in NAMES:
-        page = watching.at(f"#work.Work.track_instructions?x-axis={quote(axis, safe='')}")
+        page = watching.at(f"asv.html#work.Work.track_instructions?x-axis={quote(axis, safe='')}")
         page.wait_for_selector("#main-graph .flot-x-axis .flot-tick-label")
         told = watching.find_nothing()
         assert all(name in told for name in NAMES) and PICTURE in told

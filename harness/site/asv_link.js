@@ -22,7 +22,7 @@ $(function () { // after asv's own, which makes $.asv
         const asked = new URLSearchParams({benchmark: name.replace(HEADLINE, "")});
         Object.entries(shown.params).forEach(function ([key, values]) {
             if (key.startsWith("p-") && values.length === 1) {
-                asked.set(key, String(values[0]).replace(/^'(.*)'$/, "$1"));
+                asked.set(key, String(values[0]));
             }
         });
         return "reasons.html#" + asked;
@@ -47,22 +47,49 @@ $(function () { // after asv's own, which makes $.asv
         }
     }
 
-    // asv writes the marks of an axis as 1.30e+5.
-    function relabel() {
+    const benchmark = function () {
         const main = $.asv.main_json;
-        const benchmark = main && main.benchmarks && main.benchmarks[$.asv.parse_hash_string(window.location.hash).location[0]];
-        if (benchmark && benchmark.unit === UNIT) {
-            document.querySelectorAll("#main-graph .flot-y-axis .flot-tick-label").forEach(function (label) {
-                if (/^-?[\d.]+(e[+-]?\d+)?$/.test(label.textContent)) {
-                    const text = short(Number(label.textContent));
-                    if (label.textContent !== text) {
-                        label.textContent = text;
-                    }
+        const name = $.asv.parse_hash_string(window.location.hash).location[0];
+        const found = main && main.benchmarks && main.benchmarks[name];
+        return found && found.unit === UNIT ? found : null;
+    };
+
+    // asv writes the marks of an axis with three digits, as 5.30e+4, which for small steps are the same for all of them.
+    function labels(values) {
+        for (let digits = 3; digits <= 12; digits++) {
+            const texts = values.map((value) => readable(value, digits).replace(/(\.\d*?)0+( |$)/, "$1$2").replace(/\.( |$)/, "$1"));
+            if (new Set(texts).size === new Set(values).size) {
+                return texts;
+            }
+        }
+        return values.map(String);
+    }
+
+    // The graph's own drawing, with labels that differ and the noise as a band around each line's newest count.
+    const plot = $.plot;
+    $.plot = function (place, series, options) {
+        const shown = $(place).attr("id") === "main-graph" ? benchmark() : null;
+        const linear = options && options.yaxis && !options.yaxis.transform;
+        if (shown && linear) {
+            options.yaxis.tickFormatter = function (value, axis) {
+                const values = [];
+                for (let at = Math.ceil(axis.min / axis.tickSize); at * axis.tickSize <= axis.max; at++) {
+                    values.push(at * axis.tickSize);
                 }
+                const nearest = values.findIndex((other) => Math.abs(other - value) < axis.tickSize / 2);
+                return nearest < 0 ? short(value) : labels(values)[nearest];
+            };
+        }
+        if (shown && shown.noise && linear) {
+            options.grid.markings = series.filter((line) => line.data && line.data.length).flatMap(function (line) {
+                const newest = line.data.filter((point) => point[1] !== null).at(-1);
+                return newest ? [{color: "rgba(70, 130, 180, .16)",
+                    yaxis: {from: newest[1] * (1 - shown.noise), to: newest[1] * (1 + shown.noise)}}] : [];
             });
         }
-    }
-    new MutationObserver(relabel).observe(document.getElementById("main-graph"), {childList: true, subtree: true});
+        return plot.apply(this, arguments);
+    };
+    Object.assign($.plot, plot);
 
     $(window).on("hashchange", update);
     $(document).ajaxStop(update);

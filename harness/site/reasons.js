@@ -166,7 +166,11 @@ async function profile(index, commit, asked) {
     }
     const bundle = await load(`${folder(commit.hash, environment)}/${file(asked.benchmark)}.json.gz`);
     const wanted = Object.entries(asked).filter(([name]) => name.startsWith("p-"));
-    const fits = (each) => wanted.filter(([name, value]) => each.parameters[name.slice(2)] === value).length;
+    // A value is asked for as people call it, or, from asv's pages, as asv lists it.
+    const fits = (each) => wanted.filter(([name, value]) => {
+        const at = Object.keys(each.parameters).indexOf(name.slice(2));
+        return at >= 0 && [Object.values(each.parameters)[at], each.asv?.[at]].includes(value);
+    }).length;
     const shown = bundle.cases.reduce((best, each) => (fits(each) > fits(best) ? each : best));
     const kind = shown.views[asked.view] ? asked.view : "c";
     const view = new View(bundle, shown, shown.views[kind]);
@@ -181,6 +185,7 @@ async function profile(index, commit, asked) {
             `${exact(view.number)} instructions a call`,
             ...(view.moved ? [", ", element("span", {class: direction(view.change)}, change(view.change, view.moved.base)),
                 " since ", link({...here, commit: shown.before}, short(shown.before))] : [])),
+        ...(shown.notes || []).map((note) => element("p", {class: "dim"}, `Note: ${note}`)),
         controls(index, commit, bundle, shown, environments, here),
         ...(shown.differs || []).map((line) =>
             element("p", {class: "notice"}, `Not counted as at ${short(shown.before)}: ${line}`)),
