@@ -60,6 +60,7 @@ class Supervisor:
         self._leftovers: dict[messages.Case, list[Path]] = {}
         self._suspects: set[messages.Case] = set()
         self._versions: dict[str, str] = {}
+        self._found_inside: tuple[str, ...] = ()
         self._workers_made = 0
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
@@ -91,8 +92,9 @@ class Supervisor:
         return server
 
     def notes(self) -> list[str]:
-        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of."""
-        return [str(note) for note in (self._launch.warning, self._overlay) if note is not None]
+        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of. Complete
+        once `start` has returned, since the first server says what it found."""
+        return [str(note) for note in (self._launch.warning, self._overlay, *self._found_inside) if note is not None]
 
     # The loop
 
@@ -257,6 +259,7 @@ class Supervisor:
             self._bury(server)
         elif isinstance(report, messages.Ready):
             self._versions = report.versions
+            self._found_inside = report.notes
         elif report.number == 0 and isinstance(report, messages.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:

@@ -1,13 +1,13 @@
 """The benchmarks' own classes with smaller sizes; copied beside them into a package `small_suite` by test_torch.py."""
 
 import torch
-from small_suite.aotdispatcher import AOTDispatcher
+from small_suite.aotdispatcher import BACKEND, AOTDispatcher
 from small_suite.dtensor import Detach
 from small_suite.dynamo_inline import InlineChain
 from small_suite.export import SumFloordiv
 from small_suite.runtime_overhead import Add1
 
-from harness import Workload
+from harness import Compiling, Workload
 
 
 class SmallAOTDispatcher(AOTDispatcher):
@@ -30,6 +30,21 @@ class SmallSumFloordiv(SumFloordiv):
 class SmallDetach(Detach):
     calls = 10
     layouts = 3
+
+
+class SmallLinear(Compiling):
+    """Compile one linear layer."""
+
+    params = ["eager", BACKEND, "inductor"]
+    param_names = ["backend"]
+
+    def setup(self, backend):
+        self.backend = backend
+        self.layer = torch.nn.Linear(10, 10)
+        self.input = torch.ones(10)
+
+    def work(self):
+        self.compile_and_call(self.layer, self.input, backend=self.backend, dynamic=False)
 
 
 class CompilesInWork(InlineChain):
