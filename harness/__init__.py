@@ -35,6 +35,7 @@ Who stands on whom, from the door down; each module imports only from below.
     wheels                            the wheel that is installed, or the nearest of several
     torch_builds, expansion           compiling and scripting statements; definitions -> cases
     torch_rules, rules, counter       what is torch's alone; regions; the seam to what counts
+    torch_insides                     names of torch's insides, and whether they are there
     torch_seams, seams                functions -> parts of torch, of any program
     tools                             this project's own valgrind tools: built, cached, found
     valgrind                          valgrind itself

@@ -95,9 +95,11 @@ class Order:
 
 @dataclasses.dataclass(frozen=True)
 class Ready:
-    """Server to supervisor, once: everything is imported. `versions` names what was found inside."""
+    """Server to supervisor, once: everything is imported. `versions` names what was found inside; `notes` is what
+    whoever reads the counts should know of it, in sentences."""
 
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,6 +246,7 @@ _KINDS: dict[str, type[Any]] = {
 }
 #: Fields that are tuples, which JSON does not know.
 _TUPLES = {
+    Ready: ("notes",),
     Counted: ("layouts", "notes"),
     Order: ("values",),
     Range: ("assignments",),

@@ -86,6 +86,11 @@ class Rules:
         """In the server, after `preload`: what else tells two builds apart."""
         return {}
 
+    def notes(self) -> tuple[str, ...]:
+        """In the server, after `preload`: what whoever reads the counts should know of the library under test, in
+        sentences. Told once."""
+        return ()
+
 
 def load(name: str) -> Rules:
     """The rules that a suite asks for by name: those of the module `<name>_rules`, or these."""

@@ -60,7 +60,7 @@ def main() -> None:
     except BaseException as error:
         give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
 
-    reports.send(messages.encode(messages.Ready(versions)))
+    reports.send(messages.encode(messages.Ready(versions, suite_rules.notes())))
     _serve(client_requests, messages.CONTROL, reports, tool, suite_rules)
 
 

@@ -55,7 +55,7 @@ class Supervisor:
         self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
-        self._servers_made = 0
+        self._servers_made = self._workers_made = 0
         self._running: dict[int, Running] = {}
         self._waiting: dict[messages.Case, tuple[socket.socket, str]] = {}
         self._told: dict[messages.Case, set[str]] = {}
@@ -65,7 +65,7 @@ class Supervisor:
         self._twice: set[messages.Case] = set()
         self._copy = Copy(scratch.site)
         self._versions: dict[str, str] = {}
-        self._workers_made = 0
+        self._found_inside: tuple[str, ...] = ()
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._selector = selectors.DefaultSelector()
@@ -98,9 +98,10 @@ class Supervisor:
         return server
 
     def remarks(self) -> list[str]:
-        """What whoever reads the counts should know: what makes them less trustworthy, and what they are of; and why
-        what was built earlier is built once more."""
-        return [str(note) for note in (self._launch.warning, self._overlay, cache.doubt()) if note is not None]
+        """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
+        is built once more. Complete once `start` has returned: the first server says what it found."""
+        found = (self._launch.warning, self._overlay, cache.doubt(), *self._found_inside)
+        return [str(note) for note in found if note is not None]
 
     # The loop
 
@@ -290,6 +291,7 @@ class Supervisor:
             self._bury(server)
         elif isinstance(report, messages.Ready):
             self._versions = report.versions
+            self._found_inside = report.notes
         elif report.number == 0 and isinstance(report, messages.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
@@ -343,7 +345,7 @@ class Supervisor:
                 file.write(event)
 
     def end(self) -> None:
-        if self._server is not None:
+        if self._server:
             self._server.end()
         processes.kill_descendants()
 

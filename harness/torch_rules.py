@@ -4,19 +4,19 @@ region inside Dynamo's compile step. No other module of the harness knows torch;
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import os
 from typing import Any
 
+from harness import torch_insides
 from harness.counter import Counter, Taken
 from harness.errors import CountError, StartError
 from harness.rules import Body, Region, Rules
 from harness.torch_seams import SEAMS
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
-#: A name that a release of torch does not have is passed over.
+#: A name that a release of torch does not have is passed over, and told.
 PRELOAD = (
     "torch",
     "torch._dynamo",
@@ -58,18 +58,22 @@ PRELOAD = (
     "sympy.tensor.tensor",
 )
 
+#: How much of an exception's text a sentence holds.
+_REASON_CHARACTERS = 300
+
 #: The most that Inductor may compile for: valgrind knows no AVX-512.
 MARCH = "x86-64-v3"
 
 
 #: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named
-#: here belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics.
+#: here belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics. An
+#: event that is logged no more would make one phase part of another, so then there are none (Found.no_phases).
 PHASES = {
     "bytecode_tracing": "tracing",
     "build_guards": "guards",
     "create_aot_dispatcher_function": "aot_autograd",
     "backend_compile": "backend",
-    "compile_fx_inner": "backend",
+    "inductor_compile": "backend",  # called by AOTAutograd, so within its event
 }
 _REST = "rest"
 _NAMES = (*dict.fromkeys(PHASES.values()), _REST)
@@ -79,12 +83,8 @@ _OUTSIDE = len(_NAMES)
 _NOWHERE = -1
 
 
-class _Compiles:
-    """Watches Dynamo's outermost compile steps, and marks in the counter which phase of one runs.
-
-    It stands in for the module that torch._dynamo.utils.CompileTimeInstructionCounter calls around such a step
-    (`start`, `end`), and is told of the events that torch._dynamo.utils.dynamo_timed logs. Idle until armed.
-    """
+class _Compiles(torch_insides.Watcher):
+    """Watches Dynamo's outermost compile steps, and marks in the counter which phase of one runs. Idle until armed."""
 
     def __init__(self, counter: Counter, headline: bool) -> None:
         """With `headline` compile steps are also what the counter counts."""
@@ -93,11 +93,7 @@ class _Compiles:
         self._headline = headline
         self._armed = False
         self._stack: list[int] = []
-        config: Any = importlib.import_module("torch._dynamo.config")
-        utils: Any = importlib.import_module("torch._dynamo.utils")
-        utils._instruction_counter = self
-        config.record_compile_time_instruction_count = True
-        self._watch(utils.ChromiumEventLogger)
+        self.install()
 
     def arm(self) -> None:
         """From now on mark."""
@@ -126,23 +122,16 @@ class _Compiles:
             self._counter.mark(_OUTSIDE)
         return 0
 
-    def _watch(self, logger: Any) -> None:
-        begin, end = logger.log_event_start, logger.log_event_end
+    def began(self, event: str) -> None:
+        if self._stack:
+            phase = PHASES.get(event)
+            self._stack.append(self._stack[-1] if phase is None else _SLOTS[phase])
+            self._counter.mark(self._stack[-1])
 
-        def log_event_start(log: Any, event: str, *arguments: Any, **keywords: Any) -> None:
-            if self._stack:
-                phase = PHASES.get(event)
-                self._stack.append(self._stack[-1] if phase is None else _SLOTS[phase])
-                self._counter.mark(self._stack[-1])
-            begin(log, event, *arguments, **keywords)
-
-        def log_event_end(log: Any, event: str, *arguments: Any, **keywords: Any) -> None:
-            end(log, event, *arguments, **keywords)
-            if len(self._stack) > 1:
-                self._stack.pop()
-                self._counter.mark(self._stack[-1])
-
-        logger.log_event_start, logger.log_event_end = log_event_start, log_event_end
+    def ended(self, event: str) -> None:
+        if len(self._stack) > 1:
+            self._stack.pop()
+            self._counter.mark(self._stack[-1])
 
 
 class WorkRegion(Region):
@@ -163,7 +152,7 @@ class WorkRegion(Region):
     def told(self, taken: Taken) -> dict[str, int]:
         phases = dict(zip(_NAMES, taken.spent, strict=False))
         compiled = sum(phases.values())
-        return {"compile": compiled, **phases} if compiled else {}
+        return {"compile": compiled, **_known(phases)} if compiled else {}
 
 
 class CompileRegion(Region):
@@ -184,6 +173,8 @@ class CompileRegion(Region):
         finally:
             self._compiles.disarm()
         self.counter.take("work")
+        if RULES.found.no_steps is not None:
+            raise CountError(RULES.found.no_steps)
         if self._compiles.entries == 0:
             raise CountError(
                 "the compile region was never entered: `work` compiled nothing "
@@ -203,29 +194,47 @@ class CompileRegion(Region):
             return {}
         phases = dict(zip(_NAMES, taken.spent, strict=False))
         phases[_REST] += taken.count - sum(phases.values())
-        return {"total": sum(taken.spent), **phases}
+        return {"total": sum(taken.spent), **_known(phases)}
 
 
-def _compile_for_avx2() -> None:
-    """Releases before 2.13 have no variable for the processor that Inductor compiles for: it is always this one."""
-    if hasattr(importlib.import_module("torch._inductor.config").cpp, "march"):
-        return
+def _known(phases: dict[str, int]) -> dict[str, int]:
+    """The phases; none where this torch does not tell them apart."""
+    return phases if RULES.found.no_phases is None else {}
+
+
+def _compile_for_avx2() -> str | None:
+    """Releases before 2.13 have no variable for the processor that Inductor compiles for: it is always this one.
+
+    Returns a sentence where Inductor compiles for another one, which valgrind may not know."""
+    cpp = importlib.import_module("torch._inductor.config").cpp
     builder: Any = importlib.import_module("torch._inductor.cpp_builder")
-    native = builder._get_optimization_cflags
+    if hasattr(cpp, "march"):
+        found = f"torch._inductor.config.cpp.march is {cpp.march!r}"
+        heeded = cpp.march == MARCH
+    elif hasattr(builder, "_get_optimization_cflags"):
+        native = builder._get_optimization_cflags
 
-    def flags(*given: Any, **options: Any) -> tuple[list[str], list[str]]:
-        compiling, linking = native(*given, **options)
-        return [f"march={MARCH}" if flag == "march=native" else flag for flag in compiling], linking
+        def flags(*given: Any, **options: Any) -> tuple[list[str], list[str]]:
+            compiling, linking = native(*given, **options)
+            return [f"march={MARCH}" if flag == "march=native" else flag for flag in compiling], linking
 
-    builder._get_optimization_cflags = flags
+        builder._get_optimization_cflags = flags
+        compiling, _ = flags("g++")
+        found = f"torch._inductor.cpp_builder gives the compiler {' '.join(compiling)}"
+        heeded = f"march={MARCH}" in compiling
+    else:
+        found = "there is neither torch._inductor.config.cpp.march nor cpp_builder._get_optimization_cflags"
+        heeded = False
+    if heeded:
+        return None
+    return f"Inductor does not compile for {MARCH} ({found}): on a processor with AVX-512 its kernels end their cases"
 
 
-def _rehearse() -> list[str]:
+def _rehearse() -> torch_insides.Rehearsal:
     """Compile something that no workload compiles, with every backend: what only the first compile of a process does
-    (rules and patterns registered, tables built) then no worker has to do again. Returns what was rehearsed: where
-    something cannot be compiled, the cases that need it will say why."""
+    (rules and patterns registered, tables built) then no worker has to do again. Where something cannot be compiled,
+    the cases that need it will say why too."""
     torch: Any = importlib.import_module("torch")
-    fresh_cache: Any = importlib.import_module("torch._inductor.utils").fresh_cache
 
     def called(x: Any) -> Any:
         return torch.sub(x, 1)
@@ -240,21 +249,28 @@ def _rehearse() -> list[str]:
     plain = functools.partial(torch.ones, 7)
     training = functools.partial(torch.ones, 7, requires_grad=True)
     partitioned = "aot_eager_decomp_partition"
-    done = []
+    done, failed = [], {}
+    seen = torch_insides.Seen()
+    see_no_more = seen.install()
     for name, backend, make in (
         ("eager", "eager", plain),
         ("training", partitioned, training),
         ("subclass", partitioned, subclass),
         ("inductor", "inductor", plain),
     ):
-        if name == "training" and torch.backends.cuda.is_built():
-            continue  # autograd would start its threads here, and refuse to work in any process forked after that
-        with contextlib.suppress(Exception), fresh_cache():
-            torch._dynamo.reset()
-            torch.compile(body, backend=backend, fullgraph=True)(make())
+        try:
+            if name == "training" and torch.backends.cuda.is_built():
+                continue  # autograd would start its threads here, and refuse to work in any process forked after that
+            with importlib.import_module("torch._inductor.utils").fresh_cache():
+                try:
+                    torch.compile(body, backend=backend, fullgraph=True)(make())
+                finally:
+                    torch._dynamo.reset()
             done.append(name)
-    torch._dynamo.reset()
-    return done
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:_REASON_CHARACTERS]}"
+    see_no_more()
+    return torch_insides.Rehearsal(tuple(done), failed, seen)
 
 
 class TorchRules(Rules):
@@ -263,7 +279,9 @@ class TorchRules(Rules):
     regions = {"work": WorkRegion, "compile": CompileRegion}
     seams = SEAMS
     packages = ("torch", "numpy", "triton")
-    _rehearsed: list[str] = []
+    #: What the server found of torch's insides; workers inherit it.
+    found = torch_insides.Found()
+    _rehearsed: tuple[str, ...] = ()
 
     def environment(self) -> dict[str, str]:
         return {
@@ -281,6 +299,7 @@ class TorchRules(Rules):
         }
 
     def preload(self) -> None:
+        absent = []
         for name in PRELOAD:
             try:
                 importlib.import_module(name)
@@ -293,8 +312,15 @@ class TorchRules(Rules):
                         "torch is not installed in the environment that counts: "
                         "install the pin with `pip install --requirement requirements.txt`"
                     ) from None
-        _compile_for_avx2()
-        self._rehearsed = _rehearse()
+                if f"{name}.".startswith(f"{missing}."):  # else what it needs of others, which need not be installed
+                    absent.append(name)
+        processor = _compile_for_avx2()
+        rehearsal = _rehearse()
+        self._rehearsed = rehearsal.done
+        self.found = torch_insides.look(PHASES, absent, rehearsal, processor)
+
+    def notes(self) -> tuple[str, ...]:
+        return self.found.notes
 
     def enter_worker(self, folder: str) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
@@ -307,12 +333,13 @@ class TorchRules(Rules):
         return None
 
     def versions(self) -> dict[str, str]:
-        torch = importlib.import_module("torch")
+        torch: Any = importlib.import_module("torch")
+        capability: Any = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")
         return {
             "torch": torch.__version__,
-            "torch commit": str(torch.version.git_version),
+            "torch commit": str(getattr(torch.version, "git_version", "unknown")),
             "rehearsed": ", ".join(self._rehearsed),
-            "processor features": torch.backends.cpu.get_cpu_capability(),
+            "processor features": capability(),
         }
 
 

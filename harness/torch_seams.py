@@ -20,6 +20,14 @@ SEAMS = seams.Seams(
         ("DTensor", rf"{_TORCH}([dD]Tensor|DTENSOR|get_DTensor)"),
         ("functorch", rf"{_TORCH}functorch::"),
         ("TorchScript", r"^libtorch_cpu: .*(?<![\w:])torch::jit::"),
+        # What goes through elements, as against what finds out how to. A loop of TensorIterator is known by the type
+        # through which it is called: its own name begins behind the first bracket, or is too long to be demangled.
+        (
+            "kernels",
+            r"^libmkl|^libtorch_cpu: (mkl_|cblas_|void c10::function_ref<void $|_ZN3c1012function_refIFvP"
+            r"|.*(at::vec::|dnnl::|CPUGeneratorImpl::random"
+            r"|at::native::.*((AVX2|AVX512|DEFAULT)::|_kernel(_impl)?\b|vectorized|cascade_sum|cpublas)))",
+        ),
         (
             "dispatcher",
             rf"{_TORCH}(Dispatcher|DispatchKey|KernelFunction|BoxedKernel|OperatorHandle|OperatorEntry|c10::impl::"
@@ -31,7 +39,7 @@ SEAMS = seams.Seams(
             rf"{_TORCH}(THP|pybind11|Python(Arg|Args)|FunctionSignature|FunctionParameter|torch_function|PyInterpreter|PyObjectSlot"
             r"|torch::detail|torch::jit::|torch::utils|torch::PyWarningHandler|pyobj)",
         ),
-        ("kernels", rf"{_TORCH}(at::native::|at::cpu::|at::meta::|TensorIterator|at::structured_)"),
+        ("operators", rf"{_TORCH}(at::native::|at::cpu::|at::meta::|TensorIterator|at::structured_)"),
         (
             "tensors",
             rf"{_TORCH}(TensorImpl|StorageImpl|c10::Storage|intrusive_ptr|c10::SymInt|ArrayRef|at::Tensor|VersionCounter"

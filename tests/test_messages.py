@@ -12,6 +12,7 @@ CASE = messages.Case("suite.module", "Workload", 3, ("a", "1"), 10.0)
         messages.Ask(CASE, (CASE, CASE)),
         messages.Order(7, "suite.module", "Workload", 3, "/folder", "/built"),
         messages.Ready({"python": "3.11"}),
+        messages.Ready({"python": "3.11"}, ("a note", "another")),
         messages.Counted(7, 1000, 10, 3, "/profile", {"count": 1.5}, (1000, 1001), {"torch": "2"}),
         messages.Counted(7, 1000, 10, 3, None, {}),
         messages.Skipped(7, "no device"),

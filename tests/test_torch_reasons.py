@@ -1,33 +1,58 @@
-"""torch by Python function: with Dynamo's own frame evaluator at work nothing is missed. A minute or two."""
+"""torch by Python function: with Dynamo's own frame evaluator at work nothing is missed. And torch by kernels: what is
+there to measure overhead has few of them. Minutes."""
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from harness import kept, session, workload
+from harness import Statements, kept, session, workload
 from harness.names import Function
-from harness.selection import find
+from harness.selection import every, find
 from harness.torch_seams import SEAMS
 from tests.test_torch import suite  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.torch
 CASES = {"SmallDetach": ("cpu",), "SmallAOTDispatcher": (True, True, "cpu"), "SmallAdd1": ("plain", False, "cpu")}
+#: The most that kernels may have of a case that is there to measure what it costs to get to them.
+MOST = 0.1
+
+
+def claims(suite: Path) -> dict[str, Any]:  # noqa: F811
+    """The benchmarks that measure calling and dispatching, each with few calls. That it is them the quick suite is."""
+    return {one.__name__: one for one in every(suite) if one.__module__.endswith(".small") and one.calls > 1}
 
 
 @pytest.fixture(scope="module")
-def counted(suite, tmp_path_factory) -> dict[str, kept.Kept]:  # noqa: F811
-    """By workload: what Callgrind counted, with the view by Python function beside it."""
+def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], kept.Place]:  # noqa: F811
+    """By workload and parameters: where is kept what Callgrind counted, and beside it the view by Python function."""
     root = tmp_path_factory.mktemp("reasons") / ".asv"
+    cases = list(CASES.items())
+    overhead = [
+        (name, params) for name, one in claims(suite).items() for params in one.choices() if "cuda" not in params
+    ]
     found = {}
-    for counter in ("callgrind", "frames"):
+    for counter, wanted in (("callgrind", dict.fromkeys(cases + overhead)), ("frames", cases)):
         configuration = workload.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing", counter=counter)
-        with session.session(configuration) as directory:
-            for name, params in CASES.items():
-                asked = find(suite, f"small.{name}")
-                place = kept.Place(root, "c0ffee", "environment", asked.benchmark(), tuple(map(str, params)))
-                workload.ask(asked, params, directory, place=place)
-                found[name] = kept.Kept.load(place.folder)
+        with session.session(configuration) as directory, ThreadPoolExecutor(2) as pool:
+            asked = []
+            for name, params in wanted:
+                one = find(suite, f"small.{name}")
+                place = kept.Place(root, "c0ffee", "environment", one.benchmark(), tuple(map(str, params)))
+                found.setdefault((name, params), place)
+                asked.append(pool.submit(workload.ask, one, params, directory, place=place))
+            for answer in asked:
+                answer.result()
     return found
+
+
+@pytest.fixture(scope="module")
+def counted(places) -> dict[str, kept.Kept]:
+    return {name: kept.Kept.load(places[name, params].folder) for name, params in CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -63,3 +88,42 @@ def test_generated_code_is_known_as_such(counted):
     libraries = {function.place for function in counted["SmallAdd1"].profile().functions}
     assert {"generated code", "libtorch_cpu", "libpython", "libc"} <= libraries
     assert not any("/" in name for name in libraries)
+
+
+def share_of_kernels(profile) -> float:
+    """Loops over elements, compiled by Inductor or ATen's, and what the C library fills and copies, Python's too."""
+    spent = sum(
+        spent.own
+        for function, spent in profile.functions.items()
+        if SEAMS.of(function, False) in ("kernels", "generated code")
+        or (function.place == "libc" and re.search("mem(set|cpy|move)", function.name))
+    )
+    return spent / profile.total
+
+
+def test_every_benchmark_that_measures_overhead_is_looked_at(suite):  # noqa: F811
+    measured = {one for one in every(suite) if not issubclass(one, Statements) and one.calls > 1}
+    small = set(claims(suite).values())
+    assert {base for one in small for base in one.__mro__} >= measured - small
+    assert {one.__module__.rpartition(".")[2] for one in measured - small} == {
+        "dtensor",
+        "guards",
+        "runtime_overhead",
+        "wrappers",
+    }
+
+
+def test_what_measures_overhead_has_few_instructions_in_kernels(places):
+    """The largest seen: 5 % (Random). AddBackward on 512 by 512 has 33 %."""
+    shares = {
+        (name, *params): share_of_kernels(kept.Kept.load(place.folder).profile())
+        for (name, params), place in places.items()
+        if name != "SmallAOTDispatcher"
+    }
+    told = {" ".join(map(str, case)): f"{share:.1%}" for case, share in shares.items()}
+    print(told)
+    assert {case: share for case, share in shares.items() if share > MOST} == {}, told
+    # Those that do go through elements, so that kernels are still known as such.
+    for name in ("SmallAddBackward", "SmallInplace", "SmallRandom"):
+        profile = kept.Kept.load(places[name, ("cpu",)].folder).profile()
+        assert any(spent.own for function, spent in profile.functions.items() if SEAMS.of(function, False) == "kernels")

@@ -1,10 +1,11 @@
-"""What a server preloads; no torch is imported here."""
+"""What a server preloads and rehearses; no torch is imported here."""
 
+import contextlib
 import types
 
 import pytest
 
-from harness import torch_rules
+from harness import torch_insides, torch_rules
 from harness.errors import StartError
 
 
@@ -22,19 +23,26 @@ def importing(monkeypatch):
 
         monkeypatch.setattr(torch_rules, "PRELOAD", tuple(missing))
         monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=import_module))
-        monkeypatch.setattr(torch_rules, "_rehearse", lambda: [])
-        monkeypatch.setattr(torch_rules, "_compile_for_avx2", lambda: None)
+        monkeypatch.setattr(torch_rules, "_rehearse", lambda: torch_insides.Rehearsal(("eager",)))
+        monkeypatch.setattr(torch_rules, "_compile_for_avx2", lambda: "for another processor")
+        monkeypatch.setattr(torch_insides, "look", lambda *given: torch_insides.Found((repr(given[1:]),)))
         return imported
 
     return prepare
 
 
-def test_what_a_release_does_not_have_is_passed_over(importing):
+def test_what_a_release_does_not_have_is_passed_over_and_told(importing):
     imported = importing(
         {"torch": None, "torch._new": "torch._new", "torch.a.b": "torch.a", "torch.c": "jax", "torch.d": None}
     )
-    torch_rules.TorchRules().preload()
+    rules = torch_rules.TorchRules()
+    assert rules.notes() == ()
+    rules.preload()
     assert imported == list(torch_rules.PRELOAD)
+    rehearsal = torch_insides.Rehearsal(("eager",)).done
+    (told,) = rules.notes()
+    assert told.startswith(f"(['torch._new', 'torch.a.b'], Rehearsal(done={rehearsal}")
+    assert told.endswith("'for another processor')")
 
 
 def test_a_module_that_needs_one_of_torchs_own_that_is_gone_is_a_failure(importing):
@@ -49,12 +57,56 @@ def test_without_torch_the_cure_is_said(importing):
         torch_rules.TorchRules().preload()
 
 
+def builder(monkeypatch, flag: str, **settings: str) -> types.SimpleNamespace:
+    """Inductor's builder, made up: it gives the compiler this flag, and `settings` are those of its C++."""
+    compiler = types.SimpleNamespace(_get_optimization_cflags=lambda name: (["O3", flag], ["link"]))
+    modules = {
+        "torch._inductor.config": types.SimpleNamespace(cpp=types.SimpleNamespace(**settings)),
+        "torch._inductor.cpp_builder": compiler,
+    }
+    monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
+    return compiler
+
+
 @pytest.mark.parametrize("has_setting", [False, True])
 def test_a_release_without_a_setting_for_the_processor_compiles_for_avx2_too(monkeypatch, has_setting):
-    compiler = types.SimpleNamespace(_get_optimization_cflags=lambda name: (["O3", "march=native"], ["link"]))
-    settings = types.SimpleNamespace(cpp=types.SimpleNamespace(**({"march": "x"} if has_setting else {})))
-    modules = {"torch._inductor.config": settings, "torch._inductor.cpp_builder": compiler}
-    monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
-    torch_rules._compile_for_avx2()
+    compiler = builder(monkeypatch, "march=native", **({"march": "x86-64-v3"} if has_setting else {}))
+    assert torch_rules._compile_for_avx2() is None
     flags, linking = compiler._get_optimization_cflags("g++")
     assert flags == ["O3", "march=native" if has_setting else "march=x86-64-v3"] and linking == ["link"]
+
+
+def test_that_inductor_compiles_for_another_processor_is_said(monkeypatch):
+    builder(monkeypatch, "march=native", march="native")
+    assert "(torch._inductor.config.cpp.march is 'native')" in (torch_rules._compile_for_avx2() or "")
+    builder(monkeypatch, "mcpu=native")
+    assert "(torch._inductor.cpp_builder gives the compiler O3 mcpu=native)" in (torch_rules._compile_for_avx2() or "")
+    del builder(monkeypatch, "march=native")._get_optimization_cflags
+    assert "(there is neither torch._inductor.config.cpp.march nor " in (torch_rules._compile_for_avx2() or "")
+
+
+def test_what_cannot_be_rehearsed_is_told_with_the_reason_and_the_rest_is(monkeypatch):
+    def compile(body, backend, fullgraph):
+        if backend == "inductor":
+            raise TypeError("no\n   compiler")
+        return lambda given: None
+
+    resets = []
+    modules = {
+        "torch": types.SimpleNamespace(
+            ones=lambda *size, **options: None,
+            compile=compile,
+            _dynamo=types.SimpleNamespace(reset=lambda: resets.append(1)),
+            backends=types.SimpleNamespace(cuda=types.SimpleNamespace(is_built=lambda: True)),
+        ),
+        "torch._dynamo.utils": types.SimpleNamespace(),
+        "torch._dynamo.config": types.SimpleNamespace(),
+        "torch._inductor.utils": types.SimpleNamespace(fresh_cache=contextlib.nullcontext),
+        "torch.testing._internal.two_tensor": types.SimpleNamespace(TwoTensor=lambda a, b: None),
+    }
+    imports = types.SimpleNamespace(import_module=modules.__getitem__)
+    for module in (torch_rules, torch_insides):
+        monkeypatch.setattr(module, "importlib", imports)
+    rehearsal = torch_rules._rehearse()
+    assert (rehearsal.done, rehearsal.failed) == (("eager", "subclass"), {"inductor": "TypeError: no compiler"})
+    assert len(resets) == 3 and rehearsal.seen.events == set()

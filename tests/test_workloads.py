@@ -288,12 +288,14 @@ def test_collectives_are_issued():
     assert names["all_gather_into_tensor"] + names["all_to_all_single"] >= 2, names
 
 
-def test_a_backward_reaches_both_operands():
-    case = made("dtensor.AddBackward", "cpu")
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_backward_reaches_both_operands(device):
+    case = made("dtensor.AddBackward", device)
     case.work()
     case.work()
     assert [type(x.grad).__name__ for x in (case.a, case.b)] == ["DTensor"] * 2
-    assert case.a.grad.to_local().shape == (512, 512) and case.a.grad.to_local()[0, 0] == 2
+    gradient = case.a.grad.to_local()
+    assert gradient.shape == (10, 10) and (device == "meta" or gradient[0, 0] == 2)
 
 
 def test_inplace_and_random_change_the_tensor_that_is_there():
@@ -370,8 +372,9 @@ assert {module!r} in sys.modules and len(sys.modules) > before + 100
 def test_training_is_rehearsed_where_autograd_starts_no_threads(monkeypatch, for_gpus):
     """A build for GPUs starts them at the first backward, GPU or not; processes forked after that can do none."""
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: for_gpus)
-    rehearsed = torch_rules._rehearse()
-    assert "eager" in rehearsed and ("training" in rehearsed) == (not for_gpus)
+    rehearsal = torch_rules._rehearse()
+    assert "eager" in rehearsal.done and ("training" in rehearsal.done) == (not for_gpus)
+    assert rehearsal.failed == {} and torch_rules.PHASES.keys() <= rehearsal.seen.events
 
 
 def workloads() -> list[Any]:
