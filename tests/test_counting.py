@@ -110,7 +110,7 @@ FAULTS = {
     "exits": r"called for the exit of the worker \(SystemExit 3\)",
     "is killed": "was killed by SIGKILL without a report.*out-of-memory",
     "runs out of memory": "the worker ran out of memory",
-    "leaves at once": "exited with status 0 without a report",
+    "leaves at once": r"the workload ended its worker: it called os\._exit\(0\)",
     "does nothing": "",
     "kills the server": "the fork server died while this case was counted: it was killed by signal 9",
     "says much": "ValueError: yyy",
