@@ -322,7 +322,7 @@ def test_idle_cores_do_not_run_ahead_to_a_large_case(tmp_path, monkeypatch):
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
     with session.session(workload.configuration_for(Loop, **fields)) as directory:
         instructions(find(SUITES / "plain", "loops.Loop"), (10, "list"), directory)
-        assert wait_until(lambda: "Sized(10)" in progress.read_text(), 60)
+        assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert "Sized(1000)" not in progress.read_text()
 
 
@@ -332,7 +332,7 @@ def test_idle_cores_run_ahead_to_what_was_selected_and_no_further(tmp_path, monk
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
     with session.session(workload.configuration_for(Loop, **fields)) as directory:
         instructions(Loop, (10, "list"), directory)
-        assert wait_until(lambda: "Sized(10)" in progress.read_text(), 60)
+        assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert progress.read_text().count('"event": "end"') == 2, progress.read_text()
 
 
