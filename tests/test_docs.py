@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from harness import Compiling, Workload, cli, finding, kept, profiles, progress
+from harness.errors import HarnessError
 from harness.messages import Case, Counted, Failed, Skipped
 from harness.selection import every
 from tests.conftest import ROOT
@@ -105,7 +106,8 @@ def test_commands_of_the_harness_are_right(page):
             words = words[1:]
         if words[:1] == ["harness"] or words[:1] == [".venv/bin/harness"]:
             assert cli.parsed(words[1:]).command in cli.COMMANDS, line
-        assert "-m harness" not in line or words[:3] == ["python", "-m", "harness"]
+        if words[1:3] == ["-m", "harness"]:
+            assert cli.parsed(words[3:]).command in cli.COMMANDS, line
 
 
 @every_page
@@ -293,6 +295,29 @@ def test_a_figure_says_what_it_was_counted_with(tmp_path, monkeypatch):
     assert re.search(told, text)
     assert "loops.AddLoop" in text
     assert "| `callgrind` | 2 | 1,001 million |" in figures.rates()
+
+
+def test_the_numbers_of_one_run_are_a_figure_once_they_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "ASV", tmp_path)
+    with pytest.raises(HarnessError, match="no count by readable"):
+        figures.phases()
+    counted = Counted(
+        1,
+        200,
+        0,
+        2,
+        None,
+        {"count": 2.0},
+        numbers={"tracing": 50},
+        fingerprint={"counter": "readable", "torch": "2.13.0"},
+    )
+    benchmark, parameters = "aotdispatcher.AOTDispatcher", ("False", "False", "cpu")
+    about = kept.About(("training", "subclass", "device"))
+    kept.keep(counted, kept.Place(tmp_path, "0123456789", "environment", benchmark, parameters), about)
+    text = figures.phases()
+    (command,) = commands(text)
+    assert cli.parsed(shlex.split(command)[1:]).param == ["training=False", "subclass=False", "device=cpu"]
+    assert "100.00  training=False subclass=False device=cpu\n" in text and " 25.00  tracing\n" in text
 
 
 # The site
