@@ -1,6 +1,7 @@
 # Two commands: `make bench` counts a suite and publishes it, `make test` passes the tests. Each does its own set-up.
 # SUITE is quick, default or full; COUNTER=readable counts several times faster, and without profiles. `make releases`
 # counts releases of torch instead of commits, and goes on where it was stopped. `make deps` installs what pip cannot.
+# `make docs` builds the manual, `make figures` makes the figures in it anew.
 
 PYTHON ?= python3.11
 BENCH ?=
@@ -15,7 +16,7 @@ CONFIG_callgrind := asv.conf.json
 CONFIG_readable := asv.readable.conf.json
 CONFIG = $(or $(CONFIG_$(COUNTER)),$(error COUNTER is '$(COUNTER)'; known are callgrind and readable))
 
-.PHONY: bench releases test docs setup deps tools test-tools
+.PHONY: bench releases test docs figures setup deps tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
@@ -30,7 +31,17 @@ test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/python -m pytest $(PYTEST)
+
+# The manual, in build/docs.
+docs: setup $(VENV)/test.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'the manual: build/docs/index.html'
+
+# The figures in README.md and docs, made anew of what is kept under .asv.
+figures: setup $(VENV)/test.stamp
+	$(BIN)/python scripts/figures.py
 
 # What pip does not bring: valgrind with its headers, a C++ compiler, Python's headers. An ordinary user is told what is
 # missing; `make deps` installs it, as root or with sudo.

@@ -1,9 +1,11 @@
 """A table, release by release, out of asv's results: counts, and each one's change against the release before.
 
-    python scripts/releases_table.py [--bench REGEX] [--least PERCENT] [--config FILE] [--into README.md]
+    python scripts/releases_table.py [--bench REGEX] [--least PERCENT] [--changes] [--config FILE]
+                                     [--into docs/releases.md]
 
-The cases that changed most come first; changes of `--bold` per cent and more are set in bold. With --into the table
-takes the place of what lies between the lines `<!-- releases -->` and `<!-- end of releases -->` of that file.
+The cases that changed most come first; changes of `--bold` per cent and more are set in bold; --changes leaves the
+counts out. With --into the table takes the place of what lies between the lines `<!-- releases -->` and
+`<!-- end of releases -->` of that file, with the conditions in which the counts were taken.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from asv.machine import Machine
 from asv.plugin_manager import plugin_manager
 from asv.repo import get_repo
 from asv.results import iter_results_for_machine
+from figures import days, machine
 
+from harness import kept
 from harness.messages import TRACK
 from harness.printable import shown
 
@@ -40,13 +44,15 @@ def main() -> None:
         "--least", type=float, default=0.0, help="only cases that changed by so many per cent in a step"
     )
     parser.add_argument("--bold", type=float, default=3.0, help="what is in bold, in per cent (default: %(default)s)")
+    parser.add_argument("--changes", action="store_true", help="only the changes, no counts")
     parser.add_argument("--into", type=Path, help="put the table into this file")
     arguments = parser.parse_args()
     into = arguments.into and arguments.into.resolve()
-    releases, counts = read(Path(arguments.config).resolve(), arguments.bench)
+    configuration = Path(arguments.config).resolve()
+    releases, counts = read(configuration, arguments.bench)
     if not counts:
         raise SystemExit(f"asv's results hold no counts of {arguments.bench!r}: `make releases` takes them")
-    lines = "\n".join(table(releases, counts, arguments.least, arguments.bold))
+    lines = "\n".join(table(list(releases), counts, arguments.least, arguments.bold, arguments.changes))
     if into is None:
         print(lines)
         return
@@ -55,11 +61,11 @@ def main() -> None:
     _, end, after = rest.partition(f"{END}\n")
     if not begin or not end:
         raise SystemExit(f"{into} lacks the line {BEGIN}, or {END} after it")
-    into.write_text(f"{before}{begin}\n{lines}\n\n{end}{after}")
+    into.write_text(f"{before}{begin}\n{conditions(configuration.parent, releases)}\n\n{lines}\n\n{end}{after}")
 
 
-def read(configuration: Path, bench: str) -> tuple[list[str], Counts]:
-    """The releases, oldest first, and this machine's counts of every case that one of them has."""
+def read(configuration: Path, bench: str) -> tuple[dict[str, str], Counts]:
+    """The releases and their commits, oldest first, and this machine's counts of every case that one of them has."""
     os.chdir(configuration.parent)  # as asv does
     conf = Config.load(str(configuration))
     for plugin in conf.plugins:
@@ -83,7 +89,17 @@ def read(configuration: Path, bench: str) -> tuple[list[str], Counts]:
                     name = f"{key.removesuffix(TRACK)}({plain})"
                     if re.search(bench, name) and value is not None and not math.isnan(value):
                         counts.setdefault(name, [None] * len(tags))[number] = value
-    return [tag for tag, _ in tags], counts
+    return dict(tags), counts
+
+
+def conditions(folder: Path, releases: dict[str, str]) -> str:
+    """How the counts that are kept of these releases in asv's `folder` were taken, as a sentence in italics."""
+    found = [each for commit in releases.values() for each in kept.find(folder / ".asv", commit)]
+    if not found:
+        return f"*Counted on {machine()}.*"
+    counters = " and ".join(sorted({each.fingerprint.get("counter", "unknown") for each in found}))
+    rules = " and ".join(sorted({each.fingerprint.get("counting rules", "unknown") for each in found}))
+    return f"*Counted {days(found)} with the {counters} counter and counting rules {rules}, on {machine()}.*"
 
 
 def steps(values: list[float | None]) -> list[float | None]:
@@ -92,10 +108,14 @@ def steps(values: list[float | None]) -> list[float | None]:
     return [None, *(None if before is None or after is None else (after / before - 1) * 100 for before, after in pairs)]
 
 
-def table(releases: list[str], counts: Counts, least: float, bold: float) -> Iterator[str]:
+def table(releases: list[str], counts: Counts, least: float, bold: float, changes: bool) -> Iterator[str]:
     """Lines of Markdown."""
-    yield f"| instructions a call | {' | '.join(map(plain, releases))} | all in all |"
-    yield f"| --- |{' ---: |' * (len(releases) + 1)}"
+    if changes:  # the first release changed from nothing
+        yield f"| change | {' | '.join(map(plain, releases[1:]))} | {plain(releases[0])} to {plain(releases[-1])} |"
+        yield f"| --- |{' ---: |' * len(releases)}"
+    else:
+        yield f"| instructions a call | {' | '.join(map(plain, releases))} | all in all |"
+        yield f"| --- |{' ---: |' * (len(releases) + 1)}"
     largest = {
         name: max((abs(step) for step in steps(values) if step is not None), default=0.0)
         for name, values in counts.items()
@@ -104,7 +124,10 @@ def table(releases: list[str], counts: Counts, least: float, bold: float) -> Ite
         if largest[name] < least:
             continue
         values = counts[name]
-        cells = [cell(value, step, bold) for value, step in zip(values, steps(values), strict=True)]
+        if changes:
+            cells = [change(step, bold) or "n/a" for step in steps(values)[1:]]
+        else:
+            cells = [cell(value, step, bold) for value, step in zip(values, steps(values), strict=True)]
         known = [value for value in values if value is not None]
         whole = change((known[-1] / known[0] - 1) * 100 if len(known) > 1 else None, bold)
         yield f"| {code(name)} | {' | '.join(cells)} | {whole} |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 from asv.util import UserError
 
 from harness.asv_releases import make, read
+from harness.environment import COUNTING_RULES
 from tests.conftest import ROOT
 from tests.projects import Repository, configuration
 
@@ -183,7 +185,14 @@ def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     for _ in range(2):
         done = subprocess.run([*script, "--into", "page.md"], cwd=project.folder, env=project.environment())
         assert done.returncode == 0
-    assert page.read_text() == f"before\n<!-- releases -->\n\n{answer.stdout}\n<!-- end of releases -->\nafter\n"
+    start, conditions, rest = re.split(r"^(\*Counted .*\*)\n", page.read_text(), flags=re.MULTILINE)
+    assert start + rest == f"before\n<!-- releases -->\n\n\n{answer.stdout}\n<!-- end of releases -->\nafter\n"
+    assert f"counting rules {COUNTING_RULES}, on " in conditions
+    changes = subprocess.run(
+        [*script, "--changes"], cwd=project.folder, capture_output=True, text=True, env=project.environment()
+    )
+    assert changes.stdout.splitlines()[0] == "| change | v2.13.0 | v2.12.0 to v2.13.0 |"
+    assert f"| `work.Work()` | {change} | {change} |" in changes.stdout.splitlines()
     page.write_text("no such lines\n")
     refused = subprocess.run(
         [*script, "--into", "page.md"], cwd=project.folder, capture_output=True, text=True, env=project.environment()

@@ -1,4 +1,4 @@
-"""The README's first command in a fresh clone, on real torch; and the same number without asv. Minutes."""
+"""The command that the README begins with in a fresh clone, on real torch; and the same number without asv. Minutes."""
 
 from __future__ import annotations
 

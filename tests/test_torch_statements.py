@@ -46,18 +46,20 @@ class Faulty(Statements):
 """
 
 
-def readme_examples() -> list[str]:
-    return list(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+def examples_in_docs() -> list[str]:
+    """The benchmarks that a reader may copy, each a whole file."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    return [found for page in pages for found in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory) -> Path:
-    """The benchmarks; beside them faulty statements, and the README's examples as files."""
+    """The benchmarks; beside them faulty statements, and the examples in docs as files."""
     folder = tmp_path_factory.mktemp("statements") / "statement_suite"
     shutil.copytree(ROOT / "benchmarks", folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "faulty.py").write_text(FAULTY)
-    for number, example in enumerate(readme_examples()):
-        (folder / f"readme{number}.py").write_text(example)
+    for number, example in enumerate(examples_in_docs()):
+        (folder / f"example{number}.py").write_text(example)
     return folder
 
 
@@ -144,11 +146,11 @@ def test_the_instructions_of_all_threads_are_counted(suite, server, language):
     assert two.instructions_per_call > 0.95 * one.instructions_per_call > 100_000
 
 
-def test_the_readmes_examples_are_counted(suite, server):
-    examples = [re.search(r"^class (\w+)\(", example, re.MULTILINE) for example in readme_examples()]
+def test_the_examples_in_docs_are_counted(suite, server):
+    examples = [re.search(r"^class (\w+)\(", example, re.MULTILINE) for example in examples_in_docs()]
     assert len(examples) == 3
     for number, example in enumerate(examples):
-        found = find(suite, f"readme{number}.{example[1]}")
+        found = find(suite, f"example{number}.{example[1]}")
         for params in found.choices():
             if "cuda" not in params:
                 assert workload.ask(found, params, server).instructions_per_call > 0

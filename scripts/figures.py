@@ -1,0 +1,208 @@
+"""Make the figures in README.md and docs anew, of what is kept under .asv.
+
+    python scripts/figures.py
+
+A figure stands between the lines `<!-- figures: NAME -->` and `<!-- end of figures -->`, with the commit, the machine
+and the date that it was counted with. A place whose figure cannot be made stays as it is; the exit status is 1 then.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from harness import costs, progress, suites
+from harness.errors import HarnessError
+from harness.kept import Kept
+
+ROOT = Path(__file__).parent.parent
+ASV = ROOT / ".asv"
+PLACE = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_FIRST, _PHASES = "dtensor.Detach", ("aotdispatcher.AOTDispatcher", ("False", "False", "cpu"))
+_ROWS = 5
+
+
+def main() -> int:
+    """Print what was filled, and what was not and why; the exit status."""
+    pages = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if places(path.read_text())]
+    made: dict[str, str] = {}
+    failed = []
+    for name in sorted({name for page in pages for name in places(page.read_text())}):
+        try:
+            made[name] = FIGURES[name]()
+        except (HarnessError, subprocess.CalledProcessError, KeyError) as error:
+            failed.append(f"{name}: {error}")
+    for page in pages:
+        page.write_text(filled(page.read_text(), made))
+    print(f"made: {', '.join(made) or 'nothing'}")
+    print("".join(f"not made: {line}\n" for line in failed), end="", file=sys.stderr)
+    return int(bool(failed))
+
+
+def places(text: str) -> list[str]:
+    """The names of the figures that stand in a page."""
+    return [match[2] for match in PLACE.finditer(text)]
+
+
+def filled(text: str, figures: Mapping[str, str]) -> str:
+    """The page with new figures, in the places that there are figures for."""
+    return PLACE.sub(
+        lambda place: f"{place[1]}\n{figures[place[2]]}\n\n{place[3]}" if place[2] in figures else place[0], text
+    )
+
+
+def conditions(counted: Iterable[Kept]) -> str:
+    """What counts were taken with, as a sentence in italics."""
+    found = list(counted)
+    commits = ", ".join(sorted({each.record["commit"][:10] for each in found}))
+
+    def facts(name: str) -> str:
+        return " and ".join(sorted({each.fingerprint[name].split()[0] for each in found if name in each.fingerprint}))
+
+    versions = {
+        "valgrind": facts("valgrind").removeprefix("valgrind-"),
+        "Python": facts("python"),
+        "torch": facts("torch") or facts("package torch"),
+    }
+    told = [f"{name} {version}" for name, version in versions.items() if version]
+    return f"*Commit {commits}, counted {days(found)} on {machine()}; {', '.join(told)}.*"
+
+
+def days(counted: Iterable[Kept]) -> str:
+    """The day on which counts were kept, or the first and the last."""
+    found = sorted(datetime.datetime.fromtimestamp(each.kept_at, datetime.UTC).date().isoformat() for each in counted)
+    return found[0] if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+
+
+def machine() -> str:
+    """The cores and the processor of this machine."""
+    match = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{len(os.sched_getaffinity(0))} cores, {match[1].strip() if match else 'an unknown processor'}"
+
+
+# The figures
+
+
+def first_count() -> str:
+    """What `make bench` prints of one benchmark, and what `explain` then tells."""
+    newest = [each for each in costs.newest(ASV, "callgrind", f"^{re.escape(_FIRST)}$") if each.has_profile]
+    lines = [progress.line(_event(each)) for each in newest]
+    commit = newest[0].record["commit"][:10]
+    words = ["explain", _FIRST, "--param", "device=cpu", "--rows", str(_ROWS), commit]
+    told = _harness(*words).rstrip()
+    functions = told.split("\n\n")[-1]
+    head = told.partition("\n\n")[0]
+    return "\n".join(
+        [
+            "```console",
+            f"$ make bench BENCH={_FIRST.rpartition('.')[2]}",
+            *(line for line in lines if line is not None),
+            f"$ .venv/bin/harness {' '.join(words[:-1])}",
+            head,
+            functions,
+            "```",
+            "",
+            conditions(newest),
+        ]
+    )
+
+
+def _event(each: Kept) -> dict[str, object]:
+    record = each.record
+    return {
+        "event": "end",
+        "case": f"{each.case[0]}({', '.join(each.case[1])})",
+        "state": "counted",
+        "seconds": sum(record["seconds"].values()),
+        "instructions": record["instructions per call"],
+        "notes": each.notes,
+    }
+
+
+def what_it_cost() -> str:
+    """The table of `harness costs`."""
+    newest = costs.newest(ASV, "callgrind")
+    return "\n".join(["```text", *costs.lines(costs.costs(newest)), "```", "", conditions(newest)])
+
+
+def rates() -> str:
+    """How many instructions each counter counts in a second."""
+    rows, used = [], []
+    for counter in ("callgrind", "readable"):
+        try:
+            newest = costs.newest(ASV, counter)
+        except HarnessError:
+            continue
+        compiling = [each for each in newest if each.record["calls"] == 1]  # of a small case, starting is most
+        instructions = sum(each.record["total"] for each in compiling)
+        seconds = sum(each.record["seconds"]["count"] for each in compiling)
+        if compiling and seconds:
+            used += compiling
+            rows.append(f"| `{counter}` | {len(compiling)} | {instructions / seconds / 1e6:,.0f} million |")
+    if not rows:
+        raise HarnessError(
+            "no case that holds one call is kept: count the default suite with `make bench SUITE=default`"
+        )
+    head = ["| counter | cases of one call | instructions counted in a second of one core |", "| --- | ---: | ---: |"]
+    return "\n".join([*head, *rows, "", conditions(used)])
+
+
+def phases() -> str:
+    """The numbers of one run under the readable counter."""
+    benchmark, parameters = _PHASES
+    newest = [each for each in costs.newest(ASV, "readable", f"^{re.escape(benchmark)}$") if each.case[1] == parameters]
+    if not newest:
+        raise HarnessError(
+            f"{benchmark}{parameters} is not kept by the readable counter: `make bench COUNTER=readable`"
+        )
+    record = newest[0].record
+    numbers = "".join(f"{count / record['calls']:>22,.2f}  {name}\n" for name, count in record["numbers"].items())
+    shown = " ".join(f"{name}={value}" for name, value in newest[0].parameters.items())
+    words = " ".join(f"--param {name}={value}" for name, value in newest[0].parameters.items())
+    return (
+        f"```console\n$ .venv/bin/harness count {benchmark} {words} --counter readable\n"
+        f"{record['instructions per call']:>18,.2f}  {shown}\n{numbers}```\n\n{conditions(newest)}"
+    )
+
+
+def sizes() -> str:
+    """How many cases each suite has, by file."""
+    cases = json.loads(_harness("list", "--json"))
+    files = sorted({case["benchmark"].partition(".")[0] for case in cases})
+    head = ["| file | quick | default | full |", "| --- | ---: | ---: | ---: |"]
+
+    def row(name: str, found: list[dict[str, str]]) -> str:
+        numbers = (sum(suites.holds(suite, case["suite"]) for case in found) for suite in suites.NAMES)
+        return f"| {name} | {' | '.join(str(number) for number in numbers)} |"
+
+    rows = [row(f"`{file}`", [case for case in cases if case["benchmark"].startswith(f"{file}.")]) for file in files]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return "\n".join([*head, *rows, row("all", cases), "", f"*Listed by `harness list` at commit {commit}, {day}.*"])
+
+
+def _harness(*words: str) -> str:
+    command = [sys.executable, "-m", "harness", *words]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+#: By the name that stands in a page.
+FIGURES: dict[str, Callable[[], str]] = {
+    "costs": what_it_cost,
+    "first-count": first_count,
+    "phases": phases,
+    "rates": rates,
+    "sizes": sizes,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
