@@ -77,7 +77,7 @@ class Builds:
         output = self._scratch.log / f"build-{'-'.join(need)}"
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [*interpreter(_START), *need, str(folder), str(cache.folder())],
+                [*interpreter(_START), *need, str(folder), str(cache.usable(self._scratch.cache))],
                 cwd=folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -39,6 +39,11 @@ def doubt(cached: Path | None = None, top: Path | None = None) -> str | None:
     return f"the cache folder {top} is not used, since {found}: remove that, or name another folder with XDG_CACHE_HOME"
 
 
+def usable(otherwise: Path) -> Path:
+    """The cache folder; `otherwise`, for as long as that lasts, where it is not used."""
+    return folder() if doubt() is None else otherwise
+
+
 def find(cached: Path, top: Path | None = None) -> Path | None:
     """`cached`, if it is there and nobody else can have changed it."""
     return cached if cached.exists() and doubt(cached, top) is None else None

@@ -12,6 +12,7 @@ keeps its path. Two runs at once take two slots, whose names differ in one digit
         home/       an empty HOME
         out/, log/  what callgrind and valgrind write, by pid
         built/      what cases need built, by workload and need
+        cache/      the cache folder of that, where the user's own is not used
         valgrind/   links to valgrind's own files and the readable counter's tool, where that counts
         work/...    one empty folder a worker, made before it is born, named by its case
 """
@@ -52,6 +53,7 @@ class Scratch:
         self.log = root / "log"
         self.work = root / "work"
         self.built = root / "built"
+        self.cache = root / "cache"
 
     @classmethod
     @contextlib.contextmanager

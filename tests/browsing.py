@@ -38,6 +38,7 @@ def chromium() -> Iterator[Any]:
     assert path is not None, "no chromium: install it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        made.new_page().close()  # so that its own processes run before a test looks what it leaves running
         yield made
         made.close()
 

@@ -271,6 +271,18 @@ def test_a_wheel_has_no_other_place_so_it_is_refused(cached):
         wheels._downloaded("1.0", ())
 
 
+def test_what_a_workload_builds_is_cached_for_the_run_alone(cached, tmp_path):
+    with Scratch.make() as scratch:
+        assert cache.usable(scratch.cache) == cached
+        cached.mkdir(parents=True)
+        cached.chmod(0o777)
+        top = cache.usable(scratch.cache)
+        assert top == scratch.root / "cache"
+        cache.store(tmp_path / "made", top / "name", top)
+        assert cache.find(top / "name", top) is not None
+    assert list(cached.iterdir()) == [] and not top.exists()
+
+
 def test_whoever_counts_is_told_once(cached, opcodes):
     cached.mkdir(parents=True)
     cached.chmod(0o777)
