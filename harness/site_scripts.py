@@ -106,7 +106,7 @@ def bring(html: Path) -> None:
     if unknown:
         raise StartError(f"this asv's page loads scripts that are not known here: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="harness-npm-") as made:
-        tarballs = [_tarball(package, Path(made)) for package in PACKAGES]
+        tarballs = [fetch(package, Path(made)) for package in PACKAGES]
         for package, tarball in zip(PACKAGES, tarballs, strict=True):
             _unpack(package, tarball, html / FOLDER / package.name)
 
@@ -119,7 +119,8 @@ def bring(html: Path) -> None:
     page.write_text(_LINK.sub(local, page.read_text()))
 
 
-def _tarball(package: Package, folder: Path) -> Path:
+def fetch(package: Package, folder: Path) -> Path:
+    """The package as npm brings it, from the cache or into `folder`, its digest checked. Raises StartError."""
     cached = cache.find(cache.folder() / "npm" / package.tarball)
     if cached is not None and _integrity(cached) == package.integrity:
         return cached
