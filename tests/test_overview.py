@@ -260,6 +260,7 @@ def test_the_published_project_has_it_with_the_function_that_moved(browser, publ
         assert page.locator("tr.case").count() == 4
         row = page.locator("tr.case", has_text="turns=100, times=once")
         assert "no change" in row.inner_text() and "%" in row.locator("td").nth(3).inner_text()
+        assert "add_up" not in row.inner_text(), "the newest commit changed nothing"
         look.picture("overview published")
         row.locator("td.name a").click()
         page.wait_for_selector("h1:has-text('turns=100, times=once')")

@@ -108,8 +108,8 @@ function bar(case_) {
 }
 
 function moved(case_) {
-    if (!case_.moved || !case_.before) {
-        return "";
+    if (!case_.moved || !(Math.abs(case_.before) > (case_.noise ?? 0))) {
+        return ""; // within the noise whatever moved most means nothing
     }
     const [name, place, instructions] = case_.moved;
     return element("span", {class: "moved"}, `${name} `, element("span", {class: "place"}, place),
@@ -162,7 +162,7 @@ function verdicts(cases) {
         element("ul", {}, ...chosen.slice(0, 10).map((case_) => element("li", {},
             element("span", {class: kind}, percent(case_.before)), " ",
             reasons(case_) ? element("a", {href: reasons(case_)}, case_.name) : case_.name,
-            case_.moved ? element("span", {class: "place"}, `  ${case_.moved[0]}`) : undefined)),
+            " ", moved(case_))),
         ...(chosen.length > 10 ? [element("li", {class: "dim"}, `and ${chosen.length - 10} more`)] : [])));
     return element("div", {class: "verdicts"},
         list("Regressed", "more", news.filter((case_) => case_.before > 0)),
