@@ -291,8 +291,9 @@ def test_collectives_are_issued():
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_a_backward_reaches_both_operands(device):
     case = made("dtensor.AddBackward", device)
+    gradients = case.a.grad, case.b.grad
     case.work()
-    case.work()
+    assert case.a.grad is gradients[0] and case.b.grad is gradients[1], "added to, not made"
     assert [type(x.grad).__name__ for x in (case.a, case.b)] == ["DTensor"] * 2
     gradient = case.a.grad.to_local()
     assert gradient.shape == (10, 10) and (device == "meta" or gradient[0, 0] == 2)
