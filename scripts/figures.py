@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from harness import costs, progress, suites
 from harness.errors import HarnessError
@@ -92,7 +93,7 @@ def machine() -> str:
 def first_count() -> str:
     """What `make bench` prints of one benchmark, and what `explain` then tells."""
     newest = [each for each in costs.newest(ASV, "callgrind", f"^{re.escape(_FIRST)}$") if each.has_profile]
-    lines = [progress.line(_event(each)) for each in newest]
+    lines = [progress.line(event) for event in _events() or map(_event, newest)]
     commit = newest[0].record["commit"][:10]
     words = ["explain", _FIRST, "--param", "device=cpu", "--rows", str(_ROWS), commit]
     told = _harness(*words).rstrip()
@@ -113,7 +114,16 @@ def first_count() -> str:
     )
 
 
-def _event(each: Kept) -> dict[str, object]:
+def _events() -> list[dict[str, Any]]:
+    """What the last `make bench` told of the benchmark's cases, if it counted them."""
+    try:
+        told = map(progress.decode, (ASV / "progress.jsonl").read_text().splitlines())
+    except OSError:
+        return []
+    return [event for event in told if event and event["event"] == "end" and event["case"].startswith(f"{_FIRST}(")]
+
+
+def _event(each: Kept) -> dict[str, Any]:
     record = each.record
     return {
         "event": "end",
@@ -126,9 +136,18 @@ def _event(each: Kept) -> dict[str, object]:
 
 
 def what_it_cost() -> str:
-    """The table of `harness costs`."""
+    """The table of `harness costs`, once a whole suite is counted."""
     newest = costs.newest(ASV, "callgrind")
-    return "\n".join(["```text", *costs.lines(costs.costs(newest)), "```", "", conditions(newest)])
+    known = {f"{each.case[0]}({', '.join(each.case[1])})" for each in newest}
+    cases = [case for case in listed() if "cuda" not in case["parameters"].values()]
+    for suite in reversed(suites.NAMES):
+        if {case["name"] for case in cases if suites.holds(suite, case["suite"])} <= known:
+            break
+    else:
+        raise HarnessError("no whole suite is kept: count one with `make bench SUITE=default`")
+    return "\n".join(
+        [f"All of the {suite} suite:", "", "```text", *costs.lines(costs.costs(newest)), "```", "", conditions(newest)]
+    )
 
 
 def rates() -> str:
@@ -173,11 +192,11 @@ def phases() -> str:
 
 def sizes() -> str:
     """How many cases each suite has, by file."""
-    cases = json.loads(_harness("list", "--json"))
+    cases = listed()
     files = sorted({case["benchmark"].partition(".")[0] for case in cases})
     head = ["| file | quick | default | full |", "| --- | ---: | ---: | ---: |"]
 
-    def row(name: str, found: list[dict[str, str]]) -> str:
+    def row(name: str, found: list[dict[str, Any]]) -> str:
         numbers = (sum(suites.holds(suite, case["suite"]) for case in found) for suite in suites.NAMES)
         return f"| {name} | {' | '.join(str(number) for number in numbers)} |"
 
@@ -187,6 +206,12 @@ def sizes() -> str:
     ).stdout.strip()
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     return "\n".join([*head, *rows, row("all", cases), "", f"*Listed by `harness list` at commit {commit}, {day}.*"])
+
+
+def listed() -> list[dict[str, Any]]:
+    """Every case, as `harness list` tells it."""
+    found: list[dict[str, Any]] = json.loads(_harness("list", "--json"))
+    return found
 
 
 def _harness(*words: str) -> str:

@@ -289,11 +289,19 @@ def test_a_figure_says_what_it_was_counted_with(tmp_path, monkeypatch):
     for benchmark, total in (("dtensor.Detach", 53_000_00), ("loops.AddLoop", 4_000_000_000)):
         counted = Counted(1, total, 0, 1, None, {"count": 2.0, "setup": 1.0}, fingerprint=facts)
         kept.keep(counted, kept.Place(tmp_path, "0123456789abcdef", "environment", benchmark, ("cpu",)))
+    cases = [{"name": "dtensor.Detach(cpu)", "suite": "quick", "parameters": {"device": "cpu"}}]
+    cases += [{"name": "dtensor.View(cpu)", "suite": "default", "parameters": {"device": "cpu"}}]
+    cases += [{"name": "dtensor.Detach(cuda)", "suite": "quick", "parameters": {"device": "cuda"}}]
+    monkeypatch.setattr(figures, "listed", lambda: cases)
     text = figures.what_it_cost()
+    assert text.startswith("All of the quick suite:\n")
     versions = r"valgrind 3\.19\.0, Python 3\.11\.7, torch 2\.13\.0"
     told = rf"\*Commit 0123456789, counted \d{{4}}-\d\d-\d\d on \d+ cores, .+; {versions}"
     assert re.search(told, text)
     assert "loops.AddLoop" in text
+    cases[0]["name"] = "dtensor.Detach(meta)"
+    with pytest.raises(HarnessError, match="no whole suite is kept"):
+        figures.what_it_cost()
     assert "| `callgrind` | 2 | 1,001 million |" in figures.rates()
 
 
