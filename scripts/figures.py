@@ -8,6 +8,7 @@ and the date that it was counted with. A place whose figure cannot be made stays
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import os
@@ -190,6 +191,37 @@ def phases() -> str:
     )
 
 
+def beside_pytorch() -> str:
+    """Our counts beside those that PyTorch's CI expects (pytorch_counts.csv), and their ratio."""
+    with (ROOT / "scripts/pytorch_counts.csv").open(newline="") as file:
+        expected = {row["case"]: (row["name"], int(row["instructions"])) for row in csv.DictReader(file)}
+    newest = {f"{each.case[0]}({', '.join(each.case[1])})": each for each in costs.newest(ASV, "readable")}
+    missing = sorted(expected.keys() - newest.keys())
+    if missing:
+        pattern = "|".join(sorted({re.escape(case.partition("(")[0]) for case in missing}))
+        raise HarnessError(
+            f"{len(missing)} cases are not kept by the readable counter: "
+            f"`make bench COUNTER=readable SUITE=full BENCH='({pattern}).track_instructions'`"
+        )
+    rows, ratios = [], []
+    for case, (name, theirs) in expected.items():
+        ours = newest[case].record["instructions per call"]
+        ratios.append(ours / theirs)
+        rows.append(f"| `{name}` | `{case}` | {ours:,.0f} | {theirs:,} | {ours / theirs:.2f} |")
+    near = sum(0.9 <= ratio <= 1.1 for ratio in ratios)
+    return "\n".join(
+        [
+            f"Of {len(ratios)} cases {near} are within a tenth:",
+            "",
+            "| name there | case here | ours | PyTorch's | ours to theirs |",
+            "| --- | --- | ---: | ---: | ---: |",
+            *rows,
+            "",
+            conditions(newest[case] for case in expected),
+        ]
+    )
+
+
 def sizes() -> str:
     """How many cases each suite has, by file."""
     cases = listed()
@@ -221,6 +253,7 @@ def _harness(*words: str) -> str:
 
 #: By the name that stands in a page.
 FIGURES: dict[str, Callable[[], str]] = {
+    "beside-pytorch": beside_pytorch,
     "costs": what_it_cost,
     "first-count": first_count,
     "phases": phases,
