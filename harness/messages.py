@@ -31,7 +31,8 @@ class Case:
     `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
     `parameters` are their labels, `values` their representations (parameters.py), which the worker holds against its
     own. `needs` names what must be built before the case can be counted. `preloaded` says that its worker is to begin
-    with the library under test imported.
+    with the library under test imported. `long` says that its one call takes seconds or minutes, so that an idle core
+    does well to begin with it.
     """
 
     module: str
@@ -42,6 +43,7 @@ class Case:
     needs: tuple[str, ...] = ()
     preloaded: bool = True
     values: tuple[str, ...] = ()
+    long: bool = False
 
     @property
     def benchmark(self) -> tuple[str, str]:

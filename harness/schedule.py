@@ -1,7 +1,9 @@
 """Which case to count next: what was asked for first, then, on idle cores, what will be asked for soon. Pure.
 
 Running ahead stays within the benchmark that was asked for last, because the caller may have selected only that one.
-Once the caller has gone on from one benchmark to the very next of the suite, it is taken to want the whole suite.
+Once the caller has gone on from one benchmark to the very next of the suite, it is taken to want the whole suite. Of
+that one long case at a time comes first, so that no core is left with one of them when the others have nothing to do;
+and not several, so that who asks for a short one need not wait for them.
 """
 
 from __future__ import annotations
@@ -63,7 +65,11 @@ class Schedule:
         if self._last_asked not in self._order:
             return []
         later = self._order[self._order.index(self._last_asked) + 1 :]
-        return [case for case in later if self._whole_suite or case.benchmark == self._last_asked.benchmark]
+        if not self._whole_suite:
+            return [case for case in later if case.benchmark == self._last_asked.benchmark]
+        ahead = self._started - self._reports.keys() - set(self._asked)
+        long_one_runs = any(case.long for case in ahead)
+        return sorted(later, key=lambda case: case.long == long_one_runs)
 
     def _next_benchmark(self, case: Case) -> tuple[str, str] | None:
         benchmarks = list(dict.fromkeys(other.benchmark for other in self._order))

@@ -213,6 +213,7 @@ class Workload(abc.ABC):
             limit_seconds=cls.limit_seconds,
             needs=cls.needs(*chosen),
             preloaded=cls.preloaded,
+            long=cls.calls == 1,
         )
 
     @classmethod

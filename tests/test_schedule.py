@@ -86,3 +86,19 @@ def test_a_forgotten_case_reports_to_nobody():
     schedule.forget(A2)
     schedule.finish(A2, DONE)
     assert schedule.report(A2) is None
+
+
+def test_of_the_whole_suite_one_long_case_at_a_time_comes_first_and_the_others_last():
+    import dataclasses
+
+    long_b, long_c = (dataclasses.replace(each, long=True) for each in (B1, C0))
+    schedule = Schedule(whole_suite=True)
+    schedule.ask(A0, (A0, A1, A2, B0, long_b, long_c))
+    assert [schedule.next() for _ in range(2)] == [A0, long_b]
+    assert schedule.next() == A1, "another core goes on with what is short"
+    schedule.finish(long_b, DONE)
+    assert schedule.next() == long_c
+    assert drain(schedule) == [A2, B0]
+    schedule = Schedule(whole_suite=True)
+    schedule.ask(A0, (A0, long_b, long_c))
+    assert drain(schedule) == [A0, long_b, long_c], "with nothing short left, all cores take long ones"
