@@ -7,7 +7,7 @@ asked for; links to it hold the commit's hash, and so stay valid as long as that
 
     <html>/index.html, overview.css, overview.js, overview.json    the first page (overview.py)
     <html>/asv.html                                                asv's own, which lay there
-    <html>/reasons.html, reasons.css, reasons.js, numbers.js, escaped.js, asv_link.js, asv_dark.css
+    <html>/reasons.html, reasons.css, reasons.js, numbers.js, elements.js, escaped.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
     <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
@@ -46,7 +46,7 @@ from harness.kept import Kept
 _SITE = Path(__file__).with_name("site")
 _FILES = (
     *("overview.css", "overview.js", "reasons.html", "reasons.css", "reasons.js"),
-    *("numbers.js", "escaped.js", "asv_link.js", "asv_dark.css"),
+    *("numbers.js", "elements.js", "escaped.js", "asv_link.js", "asv_dark.css"),
 )
 _LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
     <script src="numbers.js"></script>

@@ -98,7 +98,7 @@ def site(folder: Path, page: dict) -> Path:
     """A folder with the page alone, of made-up counts."""
     folder.mkdir(exist_ok=True)
     own = Path(overview.__file__).with_name("site")
-    for name in ("overview.css", "overview.js", "reasons.css", "numbers.js"):
+    for name in ("overview.css", "overview.js", "reasons.css", "numbers.js", "elements.js"):
         (folder / name).write_text((own / name).read_text())
     (folder / "index.html").write_text((own / "overview.html").read_text())
     (folder / "asv.html").write_text("<title>asv</title><link rel=icon href=swallow.ico><p>asv's own</p>")

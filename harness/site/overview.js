@@ -19,20 +19,6 @@ const COLUMNS = [
 const percent = (part) => `${part > 0 ? "+" : part < 0 ? "−" : "±"}${(100 * Math.abs(part)).toFixed(Math.abs(part) < 0.1 ? 2 : 1)} %`;
 const exact = (value) => value.toLocaleString("en", {maximumFractionDigits: 2});
 
-function element(tag, attributes = {}, ...children) {
-    const svg = ["svg", "rect", "polyline", "circle", "title"].includes(tag);
-    const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-        if (name === "style") {
-            made.style.cssText = value;
-        } else if (value !== undefined && value !== false) {
-            made.setAttribute(name, value === true ? "" : value);
-        }
-    }
-    made.append(...children.filter((child) => child !== undefined && child !== null));
-    return made;
-}
-
 // ---- rows
 
 // What is known of a case at the newest commit of its environment.

@@ -15,21 +15,7 @@ const percent = (part) => `${(100 * part).toFixed(Math.abs(part) < 0.1 ? 2 : 1)}
 const change = (value, base) => (value === 0 ? "no change" : signed(value / base, percent));
 const direction = (value) => (value > 0 ? "more" : value < 0 ? "less" : "");
 
-// ---- elements
-
-function element(tag, attributes = {}, ...children) {
-    const svg = ["svg", "g", "rect", "text"].includes(tag);
-    const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-        if (name === "style") {
-            made.style.cssText = value;
-        } else if (value !== undefined && value !== false) {
-            made.setAttribute(name, value === true ? "" : value);
-        }
-    }
-    made.append(...children.filter((child) => child !== undefined));
-    return made;
-}
+// ---- elements, as elements.js makes them
 
 const link = (asked, ...text) => element("a", {href: `#${new URLSearchParams(asked)}`}, ...text);
 
