@@ -81,11 +81,13 @@ $(function () { // after asv's own, which makes $.asv
             };
         }
         if (shown && shown.noise && linear) {
-            options.grid.markings = series.filter((line) => line.data && line.data.length).flatMap(function (line) {
-                const newest = line.data.filter((point) => point[1] !== null).at(-1);
-                return newest ? [{color: "rgba(70, 130, 180, .16)",
-                    yaxis: {from: newest[1] * (1 - shown.noise), to: newest[1] * (1 + shown.noise)}}] : [];
-            });
+            const newest = series.flatMap((line) => (line.data || []).filter((point) => point[1] !== null).slice(-1));
+            const bands = newest.map((point) => ({from: point[1] * (1 - shown.noise), to: point[1] * (1 + shown.noise)}));
+            options.grid.markings = bands.map((band) => ({color: "rgba(70, 130, 180, .16)", yaxis: band}));
+            // The band is to be seen whole: a line that stays inside of it has not moved.
+            const given = (value, other) => (typeof value === "number" ? value : other);
+            options.yaxis.min = Math.min(given(options.yaxis.min, Infinity), ...bands.map((band) => band.from - (band.to - band.from) / 4));
+            options.yaxis.max = Math.max(given(options.yaxis.max, -Infinity), ...bands.map((band) => band.to + (band.to - band.from) / 4));
         }
         return plot.apply(this, arguments);
     };

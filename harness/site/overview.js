@@ -6,16 +6,18 @@
 // Addresses of asv's own pages, which lay here, lead there. All text from elsewhere is set as text.
 "use strict";
 
+// `compares`: has nothing to say of one commit alone.
 const COLUMNS = [
     {key: "name", head: "case", kind: "left name"},
     {key: "count", head: "instructions a call"},
-    {key: "before", head: "since the commit before"},
-    {key: "oldest", head: "since the oldest"},
+    {key: "before", head: "since the commit before", compares: true},
+    {key: "oldest", head: "since the oldest", compares: true},
     {key: "history", head: "history", kind: "left", sorted: false},
     {key: "noise", head: "noise"},
     {key: "parts", head: "where they go", kind: "left", sorted: false},
-    {key: "moved", head: "what moved most", kind: "left"},
+    {key: "moved", head: "what moved most", kind: "left", compares: true},
 ];
+let columns = COLUMNS;
 const percent = (part) => `${part > 0 ? "+" : part < 0 ? "−" : "±"}${(100 * Math.abs(part)).toFixed(Math.abs(part) < 0.1 ? 2 : 1)} %`;
 const exact = (value) => value.toLocaleString("en", {maximumFractionDigits: 2});
 
@@ -59,7 +61,16 @@ function graph(case_) {
 
 // ---- drawing
 
-const hue = (name) => [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
+// Hues of the parts, the largest first, far from each other.
+const hues = new Map();
+const hue = (name) => hues.get(name);
+
+function spread(cases) {
+    const sums = new Map();
+    cases.flatMap((case_) => case_.parts ?? []).forEach(([name, part]) => sums.set(name, (sums.get(name) ?? 0) + part));
+    hues.clear();
+    [...sums].toSorted((one, other) => other[1] - one[1]).forEach(([name], at) => hues.set(name, (210 + 137.5 * at) % 360));
+}
 
 function changed(value, noise) {
     if (value === undefined) {
@@ -116,7 +127,7 @@ function caseRow(case_, commits) {
         parts: [bar(case_)],
         moved: [moved(case_)],
     };
-    return element("tr", {class: "case"}, ...COLUMNS.map(({key, head, kind}) =>
+    return element("tr", {class: "case"}, ...columns.map(({key, head, kind}) =>
         element("td", {class: kind, "data-label": key === "name" ? undefined : head}, ...cells[key].filter((each) => each !== ""))));
 }
 
@@ -135,7 +146,7 @@ function body(cases, commits, sort) {
     for (const case_ of ordered) {
         if (sort.key === "name" && case_.file !== file) {
             file = case_.file;
-            made.append(element("tr", {class: "file"}, element("th", {colspan: COLUMNS.length, scope: "rowgroup"}, file)));
+            made.append(element("tr", {class: "file"}, element("th", {colspan: columns.length, scope: "rowgroup"}, file)));
         }
         made.append(caseRow(case_, commits));
     }
@@ -169,10 +180,12 @@ function show(data) {
     const cases = rows.map((row) => ({...measured(row, data.commits, newest), parameters_: row.parameters}));
     const [hash, seconds, subject] = data.commits[newest];
     const several = cases.some((case_) => case_.before !== undefined);
+    columns = several ? COLUMNS : COLUMNS.filter((column) => !column.compares);
+    spread(cases);
     const state = {sort: {key: "name", sign: 1}, find: asked.find ?? ""};
 
     const table = element("table", {class: "cases"}, element("caption", {id: "shown"}));
-    const heads = element("tr", {}, ...COLUMNS.map(({key, head, kind, sorted}) => {
+    const heads = element("tr", {}, ...columns.map(({key, head, kind, sorted}) => {
         const made = element("th", {class: kind, scope: "col"}, sorted === false ? head : element("button", {type: "button"}, head));
         made.querySelector("button")?.addEventListener("click", () => {
             state.sort = {key, sign: state.sort.key === key ? -state.sort.sign : key === "name" ? 1 : -1};
@@ -187,7 +200,7 @@ function show(data) {
         const chosen = cases.filter((case_) => words.every((word) => case_.name.toLowerCase().includes(word)));
         table.caption.textContent = `${chosen.length} of ${cases.length} cases`;
         table.tBodies[0].replaceWith(body(chosen, data.commits, state.sort));
-        COLUMNS.forEach(({key}, at) => {
+        columns.forEach(({key}, at) => {
             heads.children[at].ariaSort = key === state.sort.key ? (state.sort.sign > 0 ? "ascending" : "descending") : null;
         });
     }
@@ -202,7 +215,6 @@ function show(data) {
         select.addEventListener("change", () => { location.hash = new URLSearchParams({environment: select.value}); });
         tools.append(element("label", {for: "environment"}, "environment", select));
     }
-    const parts = [...new Set(cases.flatMap((case_) => (case_.parts ?? []).map(([name]) => name)))];
     document.getElementById("project").textContent = data.project;
     document.title = `Overview · ${data.project}`;
     document.getElementById("main").replaceChildren(
@@ -212,7 +224,7 @@ function show(data) {
         several ? verdicts(cases) : element("p", {}, "One commit is counted so far. Count another one to see what changes."),
         tools, table,
         element("h2", {}, "Parts"),
-        element("ul", {class: "parts"}, ...parts.map((name) => element("li", {},
+        element("ul", {class: "parts"}, ...[...hues.keys()].map((name) => element("li", {},
             element("span", {class: "swatch", style: `--hue: ${hue(name)}`}), name))));
     draw();
     document.body.dataset.shown = location.hash || "#";
