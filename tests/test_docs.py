@@ -75,7 +75,7 @@ def test_the_readme_is_short_and_shows_one_picture():
     lines = README.read_text().splitlines()
     assert len(lines) <= 150
     assert [line for line in lines if line.startswith("![")] == [
-        "![The overview page: a row for each case, with its count, its noise, and the parts of PyTorch that it goes to](docs/img/overview.png)"
+        "![The overview: a row for each case, with its count, its noise and its parts](docs/img/overview.png)"
     ]
     assert lines[0] == "# torch-instruction-suite"
 
