@@ -71,6 +71,16 @@ static PyObject *mark(PyObject *self, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* begin(): from here on what the process does is of this run. It makes no object, as nothing between two counts does:
+ * whatever one counter allocated there and the other did not would be a layout of that counter's own. */
+static uint64_t made_before[SYSTEM_CALLS];
+
+static PyObject *begin(PyObject *self, PyObject *unused)
+{
+    (void)READ_SYSTEM_CALLS(made_before);
+    Py_RETURN_NONE;
+}
+
 /* take(label): ends a run. Callgrind writes what was counted into the next numbered file and zeroes its counts; only while
  * stopped: with instrumented frames on the stack its totals come out wrong. */
 static PyObject *take(PyObject *self, PyObject *label)
@@ -84,11 +94,15 @@ static PyObject *take(PyObject *self, PyObject *label)
     }
     if (!counting.by_reading)
         CALLGRIND_DUMP_STATS_AT(text);
+    uint64_t made[SYSTEM_CALLS];
+    const int kinds = (int)READ_SYSTEM_CALLS(made);
+    for (int kind = 0; kind < kinds; kind++)
+        counting.runs[counting.run].made[kind] = made[kind] - made_before[kind];
     counting.run++;
     Py_RETURN_NONE;
 }
 
-/* taken() -> for every run so far what was counted by reading, and by slot. */
+/* taken() -> for every run so far what was counted by reading, and by slot, and its system calls of each kind. */
 static PyObject *taken(PyObject *self, PyObject *unused)
 {
     PyObject *all = PyList_New(0);
@@ -96,23 +110,14 @@ static PyObject *taken(PyObject *self, PyObject *unused)
         PyObject *spent = PyList_New(SLOTS);
         for (int at = 0; spent != NULL && at < SLOTS; at++)
             PyList_SET_ITEM(spent, at, PyLong_FromUnsignedLongLong(counting.runs[number].spent[at]));
-        PyObject *pair = Py_BuildValue("KN", (unsigned long long)counting.runs[number].counted, spent);
-        if (pair == NULL || PyList_Append(all, pair) < 0)
+        PyObject *made = PyTuple_New(SYSTEM_CALLS);
+        for (int kind = 0; made != NULL && kind < SYSTEM_CALLS; kind++)
+            PyTuple_SET_ITEM(made, kind, PyLong_FromUnsignedLongLong(counting.runs[number].made[kind]));
+        PyObject *told = Py_BuildValue("KNN", (unsigned long long)counting.runs[number].counted, spent, made);
+        if (told == NULL || PyList_Append(all, told) < 0)
             Py_CLEAR(all);
-        Py_XDECREF(pair);
+        Py_XDECREF(told);
     }
-    return all;
-}
-
-/* system_calls() -> how often this process made each kind of system call that counting.h names; empty where the tool does
- * not tell. */
-static PyObject *system_calls(PyObject *self, PyObject *unused)
-{
-    uint64_t made[SYSTEM_CALLS];
-    const Py_ssize_t kinds = (Py_ssize_t)READ_SYSTEM_CALLS(made);
-    PyObject *all = PyTuple_New(kinds);
-    for (Py_ssize_t kind = 0; all != NULL && kind < kinds; kind++)
-        PyTuple_SET_ITEM(all, kind, PyLong_FromUnsignedLongLong(made[kind]));
     return all;
 }
 
@@ -335,9 +340,9 @@ static PyMethodDef methods[] = {
     {"start", start, METH_NOARGS, "Start counting instructions."},
     {"stop", stop, METH_NOARGS, "Stop counting instructions."},
     {"mark", mark, METH_O, "mark(slot): what passes from now on belongs to that slot."},
+    {"begin", begin, METH_NOARGS, "begin(): from here on what the process does is of this run."},
     {"take", take, METH_O, "take(label): end a run, whose count is then known."},
-    {"taken", taken, METH_NOARGS, "A pair for every run: what was counted by reading, and by slot."},
-    {"system_calls", system_calls, METH_NOARGS, "How often this process made each kind of system call in counting.h."},
+    {"taken", taken, METH_NOARGS, "For every run: what was counted by reading, and by slot, and the system calls that it made, by kind."},
     {"call_counted", (PyCFunction)(void (*)(void))call_counted, METH_FASTCALL,
      "call_counted(work, calls): count work() that many times."},
     {"loop_at", loop_at, METH_O, "loop_at(address): a native loop, for call_counted."},

@@ -34,11 +34,13 @@ FRAMES_KNOWN = (3, 11)
 @dataclasses.dataclass(frozen=True)
 class Taken:
     """What one run gave, in instructions: what was counted; the file that holds its profile, None if there is none;
-    what passed while each slot was marked, nothing where the counter cannot tell."""
+    what passed while each slot was marked, nothing where the counter cannot tell; how often it did what notes.py names,
+    as far as the counter tells."""
 
     count: int
     profile: str | None
     spent: tuple[int, ...] = ()
+    seen: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Counter:
@@ -69,6 +71,10 @@ class Counter:
         """What passes from here to the next mark, counted or not, belongs to this slot (0 to 15), or to none (-1)."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """What the process does from here on is of the next run."""
+        raise NotImplementedError
+
     def take(self, label: str) -> None:
         """End a run. Only while stopped."""
         raise NotImplementedError
@@ -76,11 +82,6 @@ class Counter:
     def taken(self) -> list[Taken]:
         """Every run so far."""
         raise NotImplementedError
-
-    def system_calls(self) -> dict[str, int]:
-        """How often this process so far did what notes.py names, always the same names; nothing where the counter does
-        not tell, or tells it in its profile."""
-        return {}
 
 
 #: What the readable tool counts, in the order of counting.h.
@@ -102,18 +103,17 @@ class ValgrindCounter(Counter):
         self._out_folder = out_folder
         self._readable = readable
         self._runs = client_requests.taken
-        self._system_calls = client_requests.system_calls
         # The C functions themselves stand in for the methods: a Python frame between would be counted.
-        for name in ("start", "stop", "call_counted", "mark", "take"):
+        for name in ("start", "stop", "call_counted", "mark", "begin", "take"):
             setattr(self, name, getattr(client_requests, name))
 
     def taken(self) -> list[Taken]:
         if self._readable:
-            return [Taken(count, None, tuple(spent)) for count, spent in self._runs()]
+            return [
+                Taken(count, None, tuple(spent), dict(zip(_SYSTEM_CALLS, made, strict=True)))
+                for count, spent, made in self._runs()
+            ]
         return [self._read(f"{self._out_folder}/{os.getpid()}.{number + 1}") for number in range(len(self._runs()))]
-
-    def system_calls(self) -> dict[str, int]:
-        return dict(zip(_SYSTEM_CALLS, self._system_calls(), strict=False))
 
     def _read(self, path: str) -> Taken:
         try:
@@ -141,14 +141,14 @@ class OpcodeCounter(Counter):
         self._slot = -1
         self._spent = [0] * 16
         self._runs: list[Taken] = []
-        self._children = 0
+        self._children = self._children_before = 0
         sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
         self._children += event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen")
 
-    def system_calls(self) -> dict[str, int]:
-        return {notes.CHILDREN: self._children}
+    def begin(self) -> None:
+        self._children_before = self._children
 
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         frame.f_trace_opcodes = True
@@ -168,7 +168,8 @@ class OpcodeCounter(Counter):
         self._slot, self._marked_at = slot, self._executed
 
     def take(self, label: str) -> None:
-        self._runs.append(Taken(self._executed - self._taken_at, None, tuple(self._spent)))
+        seen = {notes.CHILDREN: self._children - self._children_before}
+        self._runs.append(Taken(self._executed - self._taken_at, None, tuple(self._spent), seen))
         self._taken_at = self._executed
         self._spent = [0] * 16
 
@@ -194,7 +195,7 @@ class Launch:
 class Kind:
     """A kind of counter. `readable`: one run gives several numbers. `launch` prepares what is needed in the scratch
     folder that it is given, and raises StartError where this kind cannot work. `inside` makes the other half.
-    `system_calls` reads out of a profile what the other half does not tell (see Counter.system_calls)."""
+    `system_calls` reads out of a profile what the other half does not tell (see Taken.seen)."""
 
     name: str
     readable: bool

@@ -28,11 +28,12 @@
 /* Kinds of system calls that make a number doubtful: a child is made, a timer set, the clock read, random bytes asked. */
 enum { SYSTEM_CALLS = 4 };
 
-/* What one run gave: the instructions counted, and those that passed while each slot was marked. */
+/* What one run gave: the instructions counted, those that passed while each slot was marked, and the system calls made. */
 enum { RUNS = 64, SLOTS = 16, NO_SLOT = -1 };
 struct run {
     uint64_t counted;
     uint64_t spent[SLOTS];
+    uint64_t made[SYSTEM_CALLS];
 };
 
 struct counting {

@@ -21,11 +21,12 @@ Body = Callable[[], object]
 @dataclasses.dataclass(frozen=True)
 class Reading:
     """What one counted run gave, in instructions for all its calls: the headline number `total`, the file that holds
-    its profile (None: there is none), and by name what else the same run tells."""
+    its profile (None: there is none), by name what else it tells, and how often it did what notes.py names."""
 
     total: int
     profile: str | None
     numbers: dict[str, int]
+    seen: dict[str, int]
 
 
 class Region:
@@ -48,7 +49,7 @@ class Region:
 
     def read(self) -> list[Reading]:
         """What every run gave, once all are made."""
-        return [Reading(taken.count, taken.profile, self.told(taken)) for taken in self.counter.taken()]
+        return [Reading(taken.count, taken.profile, self.told(taken), taken.seen) for taken in self.counter.taken()]
 
     def told(self, taken: Taken) -> dict[str, int]:
         """The further numbers of one run."""

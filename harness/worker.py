@@ -110,7 +110,6 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
 
     region = _region(workload, rules)(counter)
     gc.disable()
-    calls_made: list[dict[str, int]] = []
     before: Surroundings | None = None
     for number in range(workload.layouts + order.twice):
         if workload.layouts > 1 and number < workload.layouts:
@@ -120,7 +119,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
                 workload.work()
         workload.prepare()
         before = before or Surroundings.now()
-        made_before = counter.system_calls()
+        counter.begin()
         gc.collect()
         memory.renew_allocators()
         if workload.collect_garbage:
@@ -128,7 +127,6 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
         region.count(workload.work, workload.calls)
         gc.disable()
         endings.stop_child()
-        calls_made.append({name: n - made_before[name] for name, n in counter.system_calls().items()})
     assert before is not None
     after = Surroundings.now()
     phase_ends("count")
@@ -148,7 +146,7 @@ def _count(order: messages.Order, counter: Counter, rules: Rules, memory: Memory
         )
     doubts = _doubts(layouts)
     seen = before.seen(after)
-    for name, number in calls_made[readings.index(median)].items():
+    for name, number in median.seen.items():
         seen[name] = max(seen.get(name, 0), number)
     return messages.Counted(
         order.number,
