@@ -80,6 +80,7 @@ CASES = [
     ("SmallAdd1", ("plain", True, "cpu")),
     ("SmallDetach", ("cpu",)),
     ("SmallDetach", ("meta",)),
+    ("SmallEagerAdd1", ("cpu",)),
     ("SmallSumFloordiv", ("cpu",)),
 ]
 
@@ -93,6 +94,13 @@ def test_every_cpu_case_is_counted_the_same_by_both_counters(reference, readable
     rehearsed = first.fingerprint["rehearsed"].split(", ")
     assert set(rehearsed) | {"training"} == {"eager", "training", "subclass", "inductor"}
     assert (first.fingerprint["counter"], second.fingerprint["counter"]) == ("callgrind", "readable")
+
+
+@pytest.mark.parametrize("case", [("SmallDetach", ("cpu",)), ("SmallEagerAdd1", ("cpu",))], ids=str)
+def test_both_counters_count_every_memory_layout_alike(reference, readable, case):
+    """Between two counts of a worker no object is made by one counter and not by the other."""
+    nets = [[total - found[case].overhead for total in found[case].layouts] for found in (reference, readable)]
+    assert nets[0] == nets[1] and len(nets[0]) > 1
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[0] in COMPILED], ids=str)

@@ -44,7 +44,7 @@ class SmallAdd1(Few, Add1):
 
 
 class SmallEagerAdd1(Few, EagerAdd1):
-    pass
+    layouts = 4
 
 
 class SmallDetach(Few, Detach):
