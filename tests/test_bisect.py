@@ -351,7 +351,7 @@ def test_its_lines_begin_at_the_left_and_what_cannot_be_told_of_the_binaries_is_
         ("good", "no-such", [], "has no commit 'no-such'"),
         ("costlier", "good", [], "does not contain .*: swap them"),
         ("good", "good", [], "are the same commit"),
-        ("good", "costlier", ["--param", "what=none"], "no case of work.Work has"),
+        ("good", "costlier", ["--param", "what=none"], "work.Work has no what=none; its what is one of"),
         ("good", "costlier", ["--config", "nowhere.json"], "no asv configuration nowhere.json: name one with --config"),
         ("good", "costlier", ["--wheels", "nowhere"], "is neither a folder of wheels nor a text file"),
     ],
