@@ -16,7 +16,10 @@ from harness import processes
 
 ROOT = Path(__file__).parent.parent
 SUITES = Path(__file__).parent / "suites"
-sys.path.insert(0, str(SUITES))
+sys.path[:0] = [
+    str(SUITES),
+    str(ROOT / "scripts"),
+]  # what tests import by name, and what the scripts import of each other
 
 
 @pytest.fixture(autouse=True)
