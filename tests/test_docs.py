@@ -14,6 +14,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import docs_hook
+import figures
 import pytest
 
 from harness import Compiling, Workload, cli, finding, kept, profiles, progress
@@ -22,13 +24,9 @@ from harness.messages import Case, Counted, Failed, Skipped
 from harness.selection import every
 from tests.conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "scripts"))
-import docs_hook
-import figures
-
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: Taken of the overview page; until then there is no picture to show.
+#: Of the overview page.
 PICTURE = ROOT / "docs/img/overview.png"
 
 
