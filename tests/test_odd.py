@@ -340,14 +340,3 @@ def test_a_worker_that_is_ended_is_a_failure_that_says_how(here, how):
 def test_a_child_that_comes_back_while_warming_up_is_told_too(here):
     with pytest.raises(CountError, match="a child that the workload forked came back"):
         counted("processes.EndsWhileWarm", here, "a child that comes back")
-
-
-def test_both_counters_count_every_layout_alike():
-    """Nothing that one counter allocates and the other does not lies between two counts of a worker."""
-    found = find(ODD, "growing.HashedByAddress")
-    layouts = []
-    for name in ("readable", "callgrind"):
-        with session.session(workload.configuration_for(found, counter=name, ahead="nothing")) as directory:
-            counted_by = workload.ask(found, (), directory)
-            layouts.append([total - counted_by.overhead for total in counted_by.layouts])
-    assert layouts[0] == layouts[1] and len(set(layouts[0])) > 1

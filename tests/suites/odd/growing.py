@@ -91,24 +91,3 @@ class CollectedGarbage(Garbage):
 class RandomBytes(Workload):
     def work(self):
         return secrets.SystemRandom().getrandbits(64)
-
-
-class HashedByAddress(Workload):
-    """Looks up what is hashed by where it lies, made anew before each count."""
-
-    calls = 3
-    layouts = 9
-
-    def prepare(self):
-        self.objects = [Held() for _ in range(3000)]
-        self.known = set(self.objects)
-
-    def work(self):
-        return sum(each in self.known for each in self.objects)
-
-
-class Held:
-    """An object like any other, of some size."""
-
-    def __init__(self):
-        self.text = "x" * 40
