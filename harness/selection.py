@@ -41,7 +41,11 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
         ) from None
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, Workload)):
-        raise SuiteError(f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload")
+        known = [other.__name__ for other in workload.suite(top) if other.__module__ == module.__name__]
+        raise SuiteError(
+            f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload; "
+            f"{module_name} has {', '.join(known) or 'none'}"
+        )
     if inspect.isabstract(found):
         raise SuiteError(f"{name!r} is a base for other benchmarks and none itself")
     return found
@@ -56,10 +60,13 @@ def _foresee(folder: Path, module: str, class_name: str, name: str, assignments:
         declared = foreseen.declared(module, class_name, read, bases)
     except SyntaxError:
         return
-    if class_name not in known and not re.search(rf"\b{re.escape(class_name)}\b", read(module)):
-        raise SuiteError(
-            f"no benchmark {name!r}: {module} has {', '.join(known) or 'no class'}{meant(class_name, known)}"
-        )
+    # A class may be made without being written down, so only what looks misspelled is refused.
+    if (
+        class_name not in known
+        and meant(class_name, known)
+        and not re.search(rf"\b{re.escape(class_name)}\b", read(module))
+    ):
+        raise SuiteError(f"no benchmark {name!r}: {module} has {', '.join(known)}{meant(class_name, known)}")
     if declared is not None:
         _places(name, declared.names, declared.params, assignments)
 

@@ -123,7 +123,7 @@ LATE = FOREIGN + (
         ),
         ("module.A", ["devise=cpu"], r"with a name of \['device'\] \(did you mean 'device'\?\)"),
         ("module.Compiles", ["device=cup"], "its device is one of cpu, cuda"),
-        ("module.Wrong", [], r"declared\.module has A, Compiles, Made"),
+        ("module.Compile", [], r"declared\.module has A, Compiles, Made \(did you mean 'Compiles'\?\)"),
         ("modul.A", [], r"it has no 'modul' \(did you mean 'module'\?\)"),
         ("A", [], "name it as asv does"),
         ("module.Made", ["letter=c"], "needs 'nowhere_to_be_found', which this environment lacks"),
