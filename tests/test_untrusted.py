@@ -15,7 +15,8 @@ from urllib.parse import quote
 import asv
 import pytest
 
-from harness import asv_scripts, kept
+from harness import asv_scripts, kept, printable, progress
+from harness.cli import bench
 from harness.errors import StartError
 from harness.printable import shown
 from scripts import releases_table
@@ -192,8 +193,12 @@ def test_json_is_exact(hostile):
     assert sorted(each[NAMES[0]] for each in told) == sorted(VALUES)
 
 
-def test_progress_lines_which_are_followed_on_a_terminal_are_shown(hostile):
-    text = (hostile.folder / "progress.txt").read_text()
+def test_progress_lines_which_are_followed_on_a_terminal_are_shown(hostile, capsys):
+    lines = (hostile.folder / "progress.txt").read_text().splitlines()
+    with printable.streams(), bench.plain(progress.Progress()) as tell:
+        for event in map(progress.decode, lines):
+            tell(event)
+    text = capsys.readouterr().out
     assert text == shown(text) and f"work.{BENCHMARK}(one)  ".replace("\x1b", "\\x1b") in text, text
 
 
@@ -214,7 +219,7 @@ def test_the_feed_has_no_elements_but_asvs(hostile):
 
 def test_a_table_in_markdown_holds_names_as_text():
     names = [f"work.Work({value})" for value in (*VALUES, "a`b|c\\|d\n| e", "a|<b>", "`<b>")]
-    lines = list(releases_table.table(["v1", "<b>|`[a](b)\n"], {name: [1.0, 2.0] for name in names}, 0.0, 3.0))
+    lines = list(releases_table.table(["v1", "<b>|`[a](b)\n"], {name: [1.0, 2.0] for name in names}, 0.0, 3.0, False))
     assert len(lines) == 2 + len(names)
     for line in lines:
         assert line.count("|") == 5 and "\n" not in line and line == shown(line)

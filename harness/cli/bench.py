@@ -90,7 +90,7 @@ def _count(arguments: argparse.Namespace, asv: str) -> int:
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=surroundings
         )
     try:
-        _watch(process, _live if sys.stdout.isatty() else _plain)
+        _watch(process, live if sys.stdout.isatty() else plain)
         return process.wait()
     except BaseException:
         process.terminate()  # asv ends its processes, and the supervisor sees that and ends ours
@@ -138,7 +138,7 @@ def _earlier_seconds() -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _plain(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None], None]]:
+def plain(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None], None]]:
     """A line a case."""
 
     def told(event: dict[str, Any] | None) -> None:
@@ -150,7 +150,7 @@ def _plain(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None
 
 
 @contextlib.contextmanager
-def _live(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None], None]]:
+def live(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None], None]]:
     """One picture that stays where it is, below a line a case."""
     from rich.console import Console, Group
     from rich.live import Live
