@@ -3,7 +3,6 @@
 import abc
 
 import torch
-import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
@@ -22,7 +21,7 @@ class OnMesh(Workload, abc.ABC):
     requires_grad = False
 
     def setup(self, device):
-        dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=256)
+        torch.distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=256)
         self.device = device
         self.mesh = init_device_mesh(device, (256,), mesh_dim_names=("dp",))
         self.a, self.b = (self.distributed(Replicate()) for _ in range(2))

@@ -400,7 +400,8 @@ def test_the_quick_suite_is_what_calls_and_dispatches_and_shows_each_founding_wo
 
 
 def test_the_table_leads_from_all_54_names_to_cases_that_there_are():
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .*\|$", (ROOT / "docs/workloads.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs/workloads.md").read_text().partition("## Our counts beside")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .*\|$", text, re.MULTILINE)
     assert len(rows) == len({name for name, _ in rows}) == 54
     cases = {
         f"{one.benchmark()}({', '.join(map(str, params))})": one for one in workloads() for params in one.choices()
