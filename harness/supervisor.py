@@ -18,14 +18,13 @@ import selectors
 import shutil
 import signal
 import socket
-import struct
 import sys
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import cache, environment, messages, overlay, processes, progress, rules, tree
+from harness import cache, environment, messages, overlay, private, processes, progress, rules, tree
 from harness.builds import Build, Builds
 from harness.configuration import SITE, SOCKET, Configuration
 from harness.counter import KINDS
@@ -132,9 +131,8 @@ class Supervisor:
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
         connection.settimeout(10)
-        peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         try:
-            if peer[1] != os.getuid():
+            if private.user_of_peer(connection) != os.getuid():
                 raise ValueError("asked by another user")
             with connection.makefile("rb") as lines:
                 ask: messages.Ask = messages.decode(lines.readline())
