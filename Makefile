@@ -32,7 +32,7 @@ test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # The manual, in build/docs.
 docs: setup $(VENV)/test.stamp
