@@ -367,6 +367,7 @@ static void tell_frames(void)
     ascii.state.compact = ascii.state.ascii = 1;
     struct whereabouts where = {
         .thread_state = (unsigned long)&_PyRuntime.gilstate.tstate_current,
+        .state_thread = offsetof(PyThreadState, thread_id),
         .state_cframe = offsetof(PyThreadState, cframe),
         .cframe_frame = offsetof(_PyCFrame, current_frame),
         .frame_code = offsetof(_PyInterpreterFrame, f_code),

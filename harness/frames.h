@@ -6,6 +6,7 @@
 
 struct whereabouts {
     unsigned long thread_state;             /* the address of the pointer to the state of the thread that runs; 0: unknown */
+    unsigned long state_thread;             /* in a thread's state: pthread_self() of that thread */
     unsigned long state_cframe;             /* in a thread's state: the pointer to what points to its frame */
     unsigned long cframe_frame;
     unsigned long frame_code, frame_previous, frame_bytes;

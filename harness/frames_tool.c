@@ -6,8 +6,8 @@
  * CPython keeps the frame that it is in where anyone can read it: the current thread's state points to it, and each frame
  * to its code and to its caller. So nothing is put into the interpreter and nothing in it is switched off: before each
  * stretch of instructions this tool looks there. The program executes the same instructions as under the counting tools,
- * to the instruction, and the call paths are exact. What is not Python's (threads that do not hold the interpreter's lock)
- * belongs to the frame that its thread was last seen in.
+ * to the instruction, and the call paths are exact. What a thread executes while another one holds the interpreter's lock
+ * belongs to the frame that it was last seen in itself.
  *
  * It answers Callgrind's client requests to start, stop and dump, and one more, by which the program says where its
  * frames are (struct whereabouts in frames.h). A dump is text:
@@ -34,6 +34,7 @@
 #include "pub_tool_threadstate.h"
 #include "pub_tool_tooliface.h"
 #include "pub_tool_vki.h"
+#include "libvex_guest_amd64.h"
 
 #include "callgrind.h"
 #include "frames.h"
@@ -128,6 +129,7 @@ struct seen {
 struct thread {
     struct seen *stack;
     SizeT depth, size;
+    Addr self; /* its pthread_self() */
 };
 static struct thread *threads;
 static struct thread *thread; /* the one that runs */
@@ -264,7 +266,7 @@ struct stretch {
 static VG_REGPARM(1) void charge(struct stretch *stretch)
 {
     const Addr state = where.thread_state == 0 ? 0 : word(where.thread_state);
-    if (state != 0) {
+    if (state != 0 && word(state + where.state_thread) == thread->self) {
         const Addr frame = word(word(state + where.state_cframe) + where.cframe_frame);
         const Addr known = thread->depth == 0 ? 0 : thread->stack[thread->depth - 1].frame;
         if (frame != known)
@@ -416,6 +418,9 @@ static Bool answer_request(ThreadId tid, UWord *request, UWord *answer)
 static void runs(ThreadId tid, ULong blocks)
 {
     thread = &threads[tid];
+    /* glibc's pthread_self() is where the thread's own memory lies, to which this register points. */
+    VG_(get_shadow_regs_area)(tid, (UChar *)&thread->self, 0, offsetof(VexGuestAMD64State, guest_FS_CONST),
+                              sizeof thread->self);
 }
 
 static Bool take_option(const HChar *argument)
