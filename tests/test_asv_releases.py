@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from asv.util import UserError
 
-from harness.asv_releases import make, read
-from harness.environment import COUNTING_RULES
+from harness.asv_plugin.releases import make, read
+from harness.engine.environment import COUNTING_RULES
 from tests.conftest import ROOT
 from tests.projects import Repository, configuration
 

@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import costs, kept, printable, progress, suites
 from harness.cli.parser import add_config
+from harness.engine import progress
 from harness.errors import HarnessError, StartError, SuiteError
+from harness.store import costs, records
+from harness.suite import suites
+from harness.system import printable
 
 HELP = "count a suite with asv and write the pages"
 EXAMPLES = (
@@ -208,8 +211,8 @@ def _say_what_next(arguments: argparse.Namespace, asv: str, began: float) -> Non
     root = Path(".asv")
     newest = [
         each
-        for commit in kept.commits(root)
-        for each in kept.find(root, commit)
+        for commit in records.commits(root)
+        for each in records.find(root, commit)
         if each.has_profile and each.kept_at >= began
     ]
     own = Path(sys.executable).with_name("harness")

@@ -7,8 +7,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from harness import costs
 from harness.cli.parser import add_config, add_counter, add_json
+from harness.store import costs
 
 HELP = "tell what each benchmark took to count"
 EXAMPLES = ("harness costs", "harness costs --bench '^dtensor' --counter readable")

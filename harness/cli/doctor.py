@@ -19,9 +19,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import interpreter, tools, valgrind
 from harness.cli.parser import add_json
+from harness.engine import valgrind, valgrind_tools
 from harness.errors import HarnessError
+from harness.system import interpreter
 
 HELP = "tell what is missing on this machine"
 EXAMPLES = ("harness doctor", "harness doctor --json")
@@ -155,7 +156,7 @@ def _randomisation() -> Finding:
     )
 
 
-def _tool(tool: tools.Tool) -> Callable[[], Finding]:
+def _tool(tool: valgrind_tools.Tool) -> Callable[[], Finding]:
     def look() -> Finding:
         with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
             try:
@@ -164,7 +165,7 @@ def _tool(tool: tools.Tool) -> Callable[[], Finding]:
                     return Finding(
                         tool.what, WORSE, f"valgrind's own tools are not under {found.prefix}", packages("valgrind")
                     )
-                tools.furnish(Path(folder, "valgrind"), found, tool)
+                valgrind_tools.furnish(Path(folder, "valgrind"), found, tool)
             except (HarnessError, OSError) as error:
                 return Finding(tool.what, WORSE, str(error).partition("\n")[0])
         return Finding(tool.what, HERE, f"builds, against valgrind {found.version}")
@@ -182,8 +183,8 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     _program("git", packages("git"), needed=True),
     _torch,
     _randomisation,
-    _tool(tools.READABLE),
-    _tool(tools.FRAMES),
+    _tool(valgrind_tools.READABLE),
+    _tool(valgrind_tools.FRAMES),
     _program("chromium", packages("chromium"), needed=False, why="tests of the pages"),
     _program("npm", packages("npm"), needed=False, why="asv's scripts for the pages"),
 )
