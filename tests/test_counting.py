@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from harness.engine import client
+from harness.engine import client, progress
 from harness.errors import CaseSkipped, CountError, StartError, SuiteError
 from harness.suite import workload
 from harness.suite.selection import find
@@ -208,11 +207,22 @@ def test_an_asker_that_goes_away_takes_its_case_with_it():
         assert wait_until(lambda: len(our_processes()) == idle), our_processes()
 
 
-def test_idle_cores_run_ahead(here):
-    began = time.monotonic()
-    workload.ask(Faults, ("none",), here)
-    assert wait_until(lambda: any(path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*/work/*")))
-    assert time.monotonic() - began < 20
+@pytest.mark.parametrize("ahead", ["benchmark", "nothing"])
+def test_idle_cores_run_ahead_where_they_are_told_to(tmp_path, ahead):
+    journal = tmp_path / "progress"
+    first, *others = (f"faults.Faults({how})" for (how,) in Faults.choices())
+
+    def begun() -> set[str]:
+        events = (progress.decode(line) for line in journal.read_text().splitlines())
+        return {event["case"] for event in events if event is not None and event["event"] == "begin"}
+
+    with client.session(workload.configuration_for(Faults, ahead=ahead, progress=str(journal))) as directory:
+        workload.ask(Faults, Faults.choices()[0], directory)
+        if ahead == "benchmark":
+            assert wait_until(lambda: others[0] in begun()), journal.read_text()
+        else:
+            workload.ask(Loop, (10, "list"), directory)  # time enough for what should not be
+            assert begun() == {first, "loops.Loop(10, list)"}
 
 
 def test_two_sessions_at_once_count_the_same():

@@ -44,6 +44,7 @@ from harness.overlay.git import Repository
 from harness.profile.comparison import Run
 from harness.store import records
 from harness.store.records import Kept
+from harness.system import asv_folder
 
 _SITE = Path(__file__).with_name("site")
 _FILES = (
@@ -98,7 +99,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
             for name, benchmark in benchmarks.items()
             if name.endswith(protocol.TRACK)
         }
-        root = Path(".asv")
+        root = Path(asv_folder.NAME)
         # Commits that were counted to be compared have no results of asv's, and reasons all the same.
         numbers = {**repo.get_revisions(set(records.commits(root))), **revisions}
         commits = sorted(numbers, key=lambda commit: numbers[commit])

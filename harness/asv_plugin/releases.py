@@ -9,6 +9,7 @@ put together. An environment stays as pip left it, so going back to a release in
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +22,10 @@ from asv.plugins.virtualenv import Virtualenv
 from asv.repo import Repo
 from asv.util import UserError
 
+from harness.system import asv_folder
+
 #: Beside the file of releases.
-_FOLDER = Path(".asv", "releases", "repository.git")
-#: What else the suite wants of an environment, as requirements.txt pins it: the same for all releases.
-_BESIDE = "numpy==2.4.6"
+_FOLDER = Path(asv_folder.NAME, "releases", "repository.git")
 
 
 def read(file: Path) -> list[tuple[str, datetime]]:
@@ -57,10 +58,11 @@ def make(file: Path, folder: Path) -> None:
     the registry's build and no other (a pin with two equals signs would take a local one that is called 2.13.0+cpu)."""
     story = ["reset refs/heads/main"]
     tags = []
+    others = _pins_beside_torch(file.with_name("requirements.txt"))
     for version, date in read(file):
         story += ["commit refs/heads/main", f"committer releases <releases> {int(date.timestamp())} +0000"]
         story += _data(f"torch {version}")
-        story += ["M 644 inline requirements.txt", *_data(f"torch==={version}\n{_BESIDE}\n")]
+        story += ["M 644 inline requirements.txt", *_data(f"torch==={version}\n{others}")]
         story += [f"reset refs/tags/v{version}", "from refs/heads/main", ""]
         tags.append(f"v{version}")
     _git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
@@ -68,6 +70,12 @@ def make(file: Path, folder: Path) -> None:
     for tag in _git(folder, "tag").split():
         if tag not in tags:  # it left the file
             _git(folder, "tag", "--delete", tag)
+
+
+def _pins_beside_torch(file: Path) -> str:
+    """What else the suite wants of an environment: the same for all releases. Nothing where there is no such file."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return "".join(f"{line}\n" for line in lines if line and not re.match(r"torch\b|#", line))
 
 
 def _git(folder: Path, *arguments: str, told: str = "") -> str:

@@ -32,6 +32,7 @@ from harness.asv_plugin import terminal
 from harness.errors import StartError
 from harness.overlay.git import Repository
 from harness.store import records
+from harness.system import asv_folder
 
 
 def objects_of(repository: Any) -> Path:
@@ -96,7 +97,7 @@ class Shelf:
     @property
     def keep(self) -> Path:
         """asv's folder, where counts and profiles are kept."""
-        return self.root / ".asv"
+        return self.root / asv_folder.NAME
 
     def python(self, commit: str, *, exactly: bool = False) -> str:
         """The interpreter of the environment that counts, which is made, with `commit` in it, if need be; another

@@ -22,7 +22,7 @@ from pathlib import Path
 from harness.cli.parser import add_json
 from harness.engine import valgrind, valgrind_tools
 from harness.errors import HarnessError
-from harness.system import interpreter
+from harness.system import asv_folder, interpreter
 
 HELP = "tell what is missing on this machine"
 EXAMPLES = ("harness doctor", "harness doctor --json")
@@ -133,9 +133,10 @@ def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str 
 def _torch() -> Finding:
     """In this environment, or in those that asv made here."""
     with_torch = {}
-    for place in [sysconfig.get_path("purelib"), *map(str, Path(".asv/env").glob("*/lib/python*/site-packages"))]:
+    own, environments = sysconfig.get_path("purelib"), Path(asv_folder.NAME, "env")
+    for place in [own, *map(str, environments.glob("*/lib/python*/site-packages"))]:
         for each in importlib.metadata.distributions(name="torch", path=[place]):
-            with_torch[each.version] = "this environment" if place == sysconfig.get_path("purelib") else ".asv/env"
+            with_torch[each.version] = "this environment" if place == own else str(environments)
     if with_torch:
         return Finding("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
     return Finding("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")

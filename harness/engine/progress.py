@@ -1,4 +1,4 @@
-"""What a run is doing: events that a supervisor writes to a file, a JSON object a line, and what they add up to. Pure.
+"""What a run is doing: events that a supervisor writes to a file, a JSON object a line, and what they add up to.
 
 {"event": "server", "state": "starting" or "ready"}
 {"event": "order", "cases": [name, ...], "cores": 2}      what is going to be counted
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import statistics
@@ -42,6 +43,18 @@ def ended(case: Case, report: Report, seconds: float) -> str:
     elif isinstance(report, Failed):
         told |= {"state": "failed", "why": report.sentence}
     return encode("end", **told)
+
+
+class Journal:
+    """The file that gets a line an event, None for none. One that cannot be written stops nothing."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+
+    def tell(self, event: str) -> None:
+        if self._path is not None:
+            with contextlib.suppress(OSError), open(self._path, "a") as file:
+                file.write(event)
 
 
 def name(case: Case) -> str:

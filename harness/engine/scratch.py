@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import site
@@ -35,12 +36,12 @@ from pathlib import Path
 
 from harness.engine.valgrind import c_compiler
 from harness.errors import StartError, SuiteError
-from harness.system import private
+from harness.system import asv_folder, private
 
 _SLOTS = 100
 _PATIENCE_SECONDS = 3.0
 _OURS = ("harness", "_client_requests")
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".asv")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME)
 _NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "door.py")
 _HARNESS = Path(__file__).parent.parent
 #: The modules that a server shares with those who ask it.
@@ -133,9 +134,10 @@ class Scratch:
         """What the counter wrote for one process; the pid of another may begin with the same digits."""
         return [path for pattern in (f"{worker}", f"{worker}.*") for path in self.out.glob(pattern)]
 
-    def worker_folder(self, name: str) -> Path:
-        """A new empty folder for a worker. Equal cases are to get equal names: paths are hashed, hashes cost."""
-        folder = self.work / name
+    def worker_folder(self, case: str) -> Path:
+        """A new empty folder for a worker. Equal cases get equal names, all of one length: paths are hashed, and hashes
+        cost."""
+        folder = self.work / hashlib.sha256(case.encode()).hexdigest()[:12]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder

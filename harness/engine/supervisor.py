@@ -8,9 +8,9 @@ or nothing was asked for an hour, it kills every process that descends from it, 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import select
@@ -27,6 +27,7 @@ from typing import Any
 from harness import protocol
 from harness.engine import environment, progress
 from harness.engine.builds import Build, Builds
+from harness.engine.case_state import CaseState, remove
 from harness.engine.configuration import SOCKET, Configuration
 from harness.engine.counters import KINDS
 from harness.engine.fork_server import ForkServer, ServerDied, evidence
@@ -61,17 +62,16 @@ class Supervisor:
         self._failed_start: str | None = None
         self._servers_made = self._workers_made = 0
         self._running: dict[int, Running] = {}
-        self._waiting: dict[protocol.Case, tuple[socket.socket, str]] = {}
-        self._told: dict[protocol.Case, set[str]] = {}
+        self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
         self._used: dict[socket.socket, list[Path]] = {}
-        self._leftovers: dict[protocol.Case, list[Path]] = {}
-        self._suspects: set[protocol.Case] = set()
-        self._twice: set[protocol.Case] = set()
+        self._answered_any = False
         self._copy = Copy(scratch.site)
         self._versions: dict[str, str] = {}
+        self._fingerprint: dict[str, str] | None = None  # of the server that is there
         self._found_inside: tuple[str, ...] = ()
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
+        self._tell = progress.Journal(configuration.progress).tell
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
 
@@ -153,15 +153,15 @@ class Supervisor:
             connection.close()
             return
         order = ask.order if self._configuration.ahead != "nothing" else ()
-        if order and not self._told:
+        if order and not self._answered_any:
             names = [progress.name(case) for case in order]
             self._tell(progress.encode("order", cases=names, cores=self._configuration.cores))
-        if ask.number in self._told.get(ask.case, ()) or ask.twice:
+        state = self._states[ask.case]
+        if ask.number in state.told or ask.twice:
             self._forget(ask.case)
-        if ask.twice:
-            self._twice.add(ask.case)
+        state.twice = state.twice or ask.twice
         self._schedule.ask(ask.case, order)
-        self._waiting[ask.case] = connection, ask.number
+        state.asker, state.wanted = connection, ask.number
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
 
@@ -177,36 +177,33 @@ class Supervisor:
 
     def _answer(self, case: protocol.Case) -> None:
         """Send the asker of `case` its answer if both are there."""
-        report = self._schedule.report(case)
-        if report is None or case not in self._waiting:
+        report, state = self._schedule.report(case), self._states[case]
+        if report is None or state.asker is None:
             return
-        connection, number = self._waiting.pop(case)
+        connection, state.asker = state.asker, None
         self._schedule.answered(case)
-        told = self._told.setdefault(case, set())
-        if told and isinstance(report, protocol.Failed):
+        if state.told and isinstance(report, protocol.Failed):
             report = dataclasses.replace(report, folder=None)  # the evidence was shown to whoever asked first
-        told.add(number)
-        if number == protocol.HEADLINE or isinstance(report, protocol.Failed):
-            self._used[connection] = self._leftovers.pop(case, [])
+        state.told.add(state.wanted)
+        self._answered_any = True
+        if state.wanted == protocol.HEADLINE or isinstance(report, protocol.Failed):
+            self._used[connection] = state.take_leftovers()
         with contextlib.suppress(OSError):
             connection.sendall(protocol.encode(self._with_fingerprint(report)))
 
     def _forget(self, case: protocol.Case) -> None:
         """What is known of `case` is used up."""
         self._schedule.forget(case)
-        self._twice.discard(case)
-        self._told.pop(case, None)
-        _remove(self._leftovers.pop(case, []))
+        self._states[case].forget_run()
 
     def _hang_up(self, connection: socket.socket) -> None:
         """The asker has read its answer, or has gone without it."""
         self._selector.unregister(connection)
         connection.close()
-        _remove(self._used.pop(connection, []))
-        for case in [case for case, (waiting, _) in self._waiting.items() if waiting is connection]:
-            del self._waiting[case]
-            self._forget(case)
-            self._suspects.discard(case)
+        remove(self._used.pop(connection, []))
+        for case in [case for case, state in self._states.items() if state.asker is connection]:
+            self._states.pop(case).forget_run()
+            self._schedule.forget(case)
             for running in self._running.values():
                 if running.case == case:
                     processes.kill_group(running.pid)
@@ -214,15 +211,18 @@ class Supervisor:
     def _with_fingerprint(self, report: protocol.Report) -> protocol.Report:
         if not isinstance(report, protocol.Counted):
             return report
-        facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
-        found = environment.fingerprint(self._rules, self._configuration.counter, self._scratch.site, facts)
-        return dataclasses.replace(report, fingerprint=found)
+        if self._fingerprint is None:
+            facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
+            counter, site = self._configuration.counter, self._scratch.site
+            self._fingerprint = environment.fingerprint(self._rules, counter, site, facts)
+        return dataclasses.replace(report, fingerprint=self._fingerprint)
 
     # Workers
 
     def _start_workers(self) -> None:
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
-        slots = 1 if self._suspects else self._configuration.cores
+        alone = any(state.suspect for state in self._states.values())
+        slots = 1 if alone else self._configuration.cores
         while len(self._running) + len(self._builds.running) < slots:
             if self._server is not None and self._server.ready is None:
                 return  # still importing
@@ -262,11 +262,9 @@ class Supervisor:
         self._workers_made += 1
         number = self._workers_made
         try:
-            folder = self._scratch.worker_folder(_folder_name(case))
-            built = str(self._builds.folder(case))
-            order = protocol.Order(
-                number, case.module, case.workload, case.index, str(folder), built, case.values, case in self._twice
-            )
+            folder = self._scratch.worker_folder(f"{case.module}.{case.workload}-{case.index}")
+            where, twice = (str(folder), str(self._builds.folder(case))), self._states[case].twice
+            order = protocol.Order(number, case.module, case.workload, case.index, *where, case.values, twice)
             pid = server.fork(order, case.preloaded)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
@@ -293,7 +291,7 @@ class Supervisor:
         if report is None:
             self._bury(server)
         elif isinstance(report, protocol.Ready):
-            self._versions = report.versions
+            self._versions, self._fingerprint = report.versions, None
             self._found_inside = report.notes
         elif report.number == 0 and isinstance(report, protocol.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
@@ -321,14 +319,14 @@ class Supervisor:
         processes.kill_group(running.pid)  # what the worker started and left behind
         status = running.server.wait(running.pid)
         evidence(self._scratch, running.pid, running.folder)
-        left = [running.folder, *self._scratch.profiles_of(running.pid)]
-        self._leftovers.setdefault(running.case, []).extend(left)
-        if running.report is None and status is None and not running.timed_out and running.case not in self._suspects:
+        state = self._states[running.case]
+        state.leftovers += [running.folder, *self._scratch.profiles_of(running.pid)]
+        if running.report is None and status is None and not running.timed_out and not state.suspect:
             # Its server died, perhaps of another case: it gets a second try.
-            self._suspects.add(running.case)
+            state.suspect = True
             self._schedule.put_back(running.case)
             return
-        self._suspects.discard(running.case)
+        state.suspect = False
         running.report = running.report or left_report(running.folder) or running.explain(status)
         if isinstance(running.report, protocol.Counted):
             running.report = with_notes(running.report, self._kind)
@@ -342,24 +340,10 @@ class Supervisor:
         self._schedule.finish(case, report)
         self._answer(case)
 
-    def _tell(self, event: str) -> None:
-        if self._configuration.progress is not None:
-            with contextlib.suppress(OSError), open(self._configuration.progress, "a") as file:
-                file.write(event)
-
     def end(self) -> None:
         if self._server:
             self._server.end()
         processes.kill_descendants()
-
-
-def _folder_name(case: protocol.Case) -> str:
-    return hashlib.sha256(f"{case.module}.{case.workload}-{case.index}".encode()).hexdigest()[:12]
-
-
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _listen(directory: str) -> socket.socket:

@@ -73,10 +73,6 @@ class Repository:
         """Those of `first_parents` that changed something in these folders."""
         return set(self.ask("rev-list", "--first-parent", f"{good}..{bad}", "--", *folders).split())
 
-    @property
-    def is_shallow(self) -> bool:
-        return self.ask("rev-parse", "--is-shallow-repository").strip() == "true"
-
     # Contents
 
     def files(self, commit: str, folders: Iterable[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.store import records
 from harness.store.records import Kept
 from harness.suite.selection import assigned
+from harness.system import asv_folder
 
 if TYPE_CHECKING:
     from harness.asv_plugin.results import (
@@ -60,7 +61,7 @@ class Lookup:
             raise StartError(f"no asv configuration {wanted.config}: name one with --config")
         self._wanted = wanted
         self._config = wanted.config.resolve()  # asv goes to its folder
-        self._root = self._config.parent / ".asv"
+        self._root = self._config.parent / asv_folder.NAME
         self._frames_unknown = False
         self._shelf: Shelf | None = None
 

@@ -32,6 +32,7 @@ from harness.profile.comparison import Run
 from harness.profile.components import Seams
 from harness.profile.model import Profile
 from harness.protocol import Counted
+from harness.system import asv_folder
 
 _RECORD, _PROFILE, _RAW, _PYTHON = "count.json", "profile.json.gz", "callgrind.out.gz", "python"
 
@@ -57,7 +58,7 @@ def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
     folder, commit, environment = (os.environ.get(f"ASV_{name}") for name in ("CONF_DIR", "COMMIT", "ENV_NAME"))
     if not folder or not commit or not environment:
         return None
-    return Place(Path(folder) / ".asv", commit, environment, benchmark, parameters)
+    return Place(Path(folder) / asv_folder.NAME, commit, environment, benchmark, parameters)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +253,7 @@ def keep_evidence(folder: str, benchmark: str, parameters: tuple[str, ...]) -> P
     """Copy what a failed worker left to where the user finds it: under asv's folder, else in a temporary one."""
     name = _file_name("-".join([time.strftime("%Y%m%d-%H%M%S"), benchmark, *parameters]))
     base = os.environ.get("ASV_CONF_DIR")
-    root = Path(base) / ".asv" / "failures" if base else Path(tempfile.mkdtemp(prefix="count-failed-"))
+    root = Path(base) / asv_folder.NAME / "failures" if base else Path(tempfile.mkdtemp(prefix="count-failed-"))
     target = root / name
     shutil.copytree(folder, target, dirs_exist_ok=True)
     return target

@@ -13,9 +13,10 @@ from typing import Any
 
 from harness.inside.values import bare, unlike
 from harness.suite import parameters
+from harness.system import asv_folder
 
 #: Where this project's configurations have their results, and where asv has them by default; from asv's folder.
-_PLACES = (".asv/results", ".asv/*/results", "results")
+_PLACES = (f"{asv_folder.NAME}/results", f"{asv_folder.NAME}/*/results", "results")
 
 
 def disagreement(
