@@ -19,11 +19,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engine import progress
+from harness import costs, progress, suites
 from harness.errors import HarnessError
-from harness.store import costs
-from harness.store.records import Kept
-from harness.suite import suites
+from harness.kept import Kept
 
 ROOT = Path(__file__).parent.parent
 ASV = ROOT / ".asv"

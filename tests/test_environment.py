@@ -1,6 +1,5 @@
-from harness.engine import environment
-from harness.engine.scratch import Scratch
-from harness.inside import rules
+from harness import environment, rules
+from harness.scratch import Scratch
 
 
 def test_the_servers_environment_is_a_list_and_not_an_inheritance(monkeypatch):

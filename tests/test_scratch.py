@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.scratch import Scratch
+from harness import server
 from harness.errors import StartError, SuiteError
-from harness.inside import server
+from harness.scratch import Scratch
 from tests.conftest import SUITES
 
 

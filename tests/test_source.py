@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.engine import source
+from harness import source
 
 SUITE = '''
 """A suite."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness import protocol
+from harness import messages, reasons
 from harness.cli.parser import add_benchmark, add_reasons
-from harness.report import explain
-from harness.report.resolve import Wanted
+from harness.lookup import Wanted
 
 HELP = "tell where a benchmark's instructions go"
 EXAMPLES = (
@@ -29,18 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return explain.explain(options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit or "HEAD")
+    return reasons.explain(options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit or "HEAD")
 
 
-def options(arguments: argparse.Namespace, **more: bool) -> explain.Options:
+def options(arguments: argparse.Namespace, **more: bool) -> reasons.Options:
     """What `explain` and `diff` are asked alike."""
     wanted = Wanted(
         config=Path(arguments.config),
-        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(protocol.TRACK),
+        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(messages.TRACK),
         assignments=tuple(arguments.param),
         environment=arguments.environment,
         python=arguments.python,
         again=arguments.again,
     )
     picture = Path(arguments.flame).absolute() if arguments.flame else None
-    return explain.Options(wanted, rows=arguments.rows, json=arguments.json, flame=picture, **more)
+    return reasons.Options(wanted, rows=arguments.rows, json=arguments.json, flame=picture, **more)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from harness.engine.counters import KINDS
+from harness.counter import KINDS
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,1 +1,0 @@
-"""All that knows asv: its results, git and releases, and the pages that `asv publish` writes."""

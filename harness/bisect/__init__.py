@@ -1,1 +1,0 @@
-"""Find the commit that changed a count."""

@@ -1,0 +1,275 @@
+"""The one seam to what counts, in two halves: `Kind` outside, which says what starts a server that it can count in, and
+`Counter` inside, which counts one run after another. There are four kinds:
+
+"callgrind" is the reference: its counts come with a profile. Counting it switches on, and what runs while it is off is
+translated anew when it is on.
+"readable" counts all the time, in one sum that the program may read at any moment: several numbers come from one run,
+several times faster, without a profile.
+"frames" is for explaining only: what it counts it tells by Python call path, in frames_tool.c's words.
+"opcodes" is the tests' honest fake: it needs no valgrind and counts the bytecodes that Python executes, so that
+scheduling, errors and reports are tested in milliseconds with numbers that do follow the work.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import dataclasses
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from harness import callgrind_out, notes, tools, valgrind
+from harness.errors import CountError, StartError
+
+#: The Python whose frames client_requests.c tells the tool about.
+FRAMES_KNOWN = (3, 11)
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What one run gave, in instructions: what was counted; the file that holds its profile, None if there is none;
+    what passed while each slot was marked, nothing where the counter cannot tell; how often it did what notes.py names,
+    as far as the counter tells."""
+
+    count: int
+    profile: str | None
+    spent: tuple[int, ...] = ()
+    seen: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class Counter:
+    """Counts one run after another; each is ended by `take`, and all are told at the end."""
+
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        """`client_requests` is the C extension; profiles are written to `out_folder`."""
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def call_counted(self, work: Callable[[], object], calls: int) -> None:
+        """Count `calls` calls of work(), and as little else as can be. A native loop makes and counts its own."""
+        worker = os.getpid()
+        self.start()
+        try:
+            for _ in range(calls):
+                work()
+                if os.getpid() != worker:  # else this child would make the calls that are left
+                    raise CountError("a child that `work` forked came back from it")
+        finally:
+            self.stop()
+
+    def mark(self, slot: int) -> None:
+        """What passes from here to the next mark, counted or not, belongs to this slot (0 to 15), or to none (-1)."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """What the process does from here on is of the next run."""
+        raise NotImplementedError
+
+    def take(self, label: str) -> None:
+        """End a run. Only while stopped."""
+        raise NotImplementedError
+
+    def taken(self) -> list[Taken]:
+        """Every run so far."""
+        raise NotImplementedError
+
+
+#: What the readable tool counts, in the order of counting.h.
+_SYSTEM_CALLS = (notes.CHILDREN, notes.TIMERS, notes.CLOCK, notes.ENTROPY)
+
+
+class ValgrindCounter(Counter):
+    """Callgrind's instrumentation or the readable counter's sum, through client requests.
+
+    One class for both: which class an object has decides where Python caches its attributes, and so moved counts.
+    """
+
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        if not client_requests.count_by_reading(readable):
+            raise StartError(
+                "the server was started under valgrind but client requests do not reach it; "
+                "`valgrind` on PATH may be a wrapper that does not run it: install your distribution's valgrind"
+            )
+        self._out_folder = out_folder
+        self._readable = readable
+        self._runs = client_requests.taken
+        # The C functions themselves stand in for the methods: a Python frame between would be counted.
+        for name in ("start", "stop", "call_counted", "mark", "begin", "take"):
+            setattr(self, name, getattr(client_requests, name))
+
+    def taken(self) -> list[Taken]:
+        if self._readable:
+            return [
+                Taken(count, None, tuple(spent), dict(zip(_SYSTEM_CALLS, made, strict=True)))
+                for count, spent, made in self._runs()
+            ]
+        return [self._read(f"{self._out_folder}/{os.getpid()}.{number + 1}") for number in range(len(self._runs()))]
+
+    def _read(self, path: str) -> Taken:
+        try:
+            return Taken(callgrind_out.read_total(path), path)
+        except OSError as error:
+            raise CountError(
+                f"callgrind wrote no file ({error}); is the disk that holds the scratch folder full?"
+            ) from None
+        except ValueError as error:
+            raise CountError(f"callgrind's file holds no count: {error}") from None
+
+
+def native_loop(library: str, symbol: str) -> Any:
+    """What `call_counted` takes besides a callable: a function of a library, typed in counting.h, that makes its calls
+    and counts them by itself. Only inside a server. Raises OSError, AttributeError."""
+    address = ctypes.cast(getattr(ctypes.CDLL(library), symbol), ctypes.c_void_p).value
+    return importlib.import_module("_client_requests").loop_at(address)
+
+
+class OpcodeCounter(Counter):
+    """Bytecodes executed, counted by the interpreter's own tracing. For tests: deterministic, and 100 times slower."""
+
+    def __init__(self, client_requests: Any, out_folder: str, readable: bool) -> None:
+        self._executed = self._taken_at = self._marked_at = 0
+        self._slot = -1
+        self._spent = [0] * 16
+        self._runs: list[Taken] = []
+        self._children = self._children_before = 0
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        self._children += event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen")
+
+    def begin(self) -> None:
+        self._children_before = self._children
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        self._executed += event == "opcode"
+        return self._trace
+
+    def start(self) -> None:
+        sys.settrace(self._trace)
+
+    def stop(self) -> None:
+        sys.settrace(None)
+
+    def mark(self, slot: int) -> None:
+        if self._slot >= 0:
+            self._spent[self._slot] += self._executed - self._marked_at
+        self._slot, self._marked_at = slot, self._executed
+
+    def take(self, label: str) -> None:
+        seen = {notes.CHILDREN: self._children - self._children_before}
+        self._runs.append(Taken(self._executed - self._taken_at, None, tuple(self._spent), seen))
+        self._taken_at = self._executed
+        self._spent = [0] * 16
+
+    def taken(self) -> list[Taken]:
+        return self._runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What starts a server: what stands before the interpreter on its command line (valgrind, or nothing), and
+    variables besides its own.
+
+    `facts` is what the counter adds to the fingerprint, `warning` what makes its counts less trustworthy.
+    """
+
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    warning: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of counter. `readable`: one run gives several numbers. `launch` prepares what is needed in the scratch
+    folder that it is given, and raises StartError where this kind cannot work. `inside` makes the other half.
+    `system_calls` reads out of a profile what the other half does not tell (see Taken.seen)."""
+
+    name: str
+    readable: bool
+    launch: Callable[[Path], Launch]
+    inside: type[Counter]
+    system_calls: Callable[[str], dict[str, int]] | None = None
+
+
+def _launch_callgrind(scratch: Path) -> Launch:
+    return _under_valgrind("callgrind", scratch, "--instr-atstart=no", f"--callgrind-out-file={scratch}/out/%p")
+
+
+def _launch_readable(scratch: Path) -> Launch:
+    return _under_own_tool(tools.READABLE, scratch)
+
+
+def _launch_frames(scratch: Path) -> Launch:
+    if sys.version_info[:2] != FRAMES_KNOWN:
+        raise StartError(
+            f"the frames of Python {platform.python_version()} are not known here, only those of CPython "
+            f"{'.'.join(map(str, FRAMES_KNOWN))}: {tools.FRAMES.instead}"
+        )
+    return _under_own_tool(tools.FRAMES, scratch, f"--frames-out-file={scratch}/out/%p")
+
+
+def _under_own_tool(tool: tools.Tool, scratch: Path, *options: str) -> Launch:
+    launch = _under_valgrind(tool.name, scratch, *options)
+    if "VALGRIND_LIB" not in launch.environment:
+        raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {tool.instead}")
+    tools.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
+    return launch
+
+
+def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
+    found = valgrind.find()
+    # The same variable for every tool: another environment would be another layout.
+    folder = scratch / "valgrind"
+    linked = found.link_own_files(folder)
+    return Launch(
+        command=found.command(tool, f"{scratch}/log", *options),
+        environment={"VALGRIND_LIB": str(folder)} if linked else {},
+        facts={"valgrind": found.version, "address randomisation": "on" if found.randomised else "off"},
+        warning=_RANDOMISED if found.randomised else None,
+    )
+
+
+#: Functions of the C library that make a system call which notes.py names, as Callgrind sees them called.
+_MAKE = {
+    **dict.fromkeys(("fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen"), notes.CHILDREN),
+    **dict.fromkeys(("alarm", "setitimer", "timer_settime", "timerfd_settime"), notes.TIMERS),
+    **dict.fromkeys(("clock_gettime", "gettimeofday", "time"), notes.CLOCK),
+    **dict.fromkeys(("getrandom", "getentropy"), notes.ENTROPY),
+}
+
+
+def _system_calls_in(profile: str) -> dict[str, int]:
+    text = Path(profile).read_text("utf-8", "replace")
+    made: dict[str, int] = collections.defaultdict(int)
+    for function, calls in callgrind_out.calls_of(text, "libc", _MAKE).items():
+        made[_MAKE[function]] += calls
+    return dict(made)
+
+
+_RANDOMISED = (
+    "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
+    "move by up to 0.7 % between runs; in a container, allow the system call personality"
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("callgrind", False, _launch_callgrind, ValgrindCounter, _system_calls_in),
+        Kind("readable", True, _launch_readable, ValgrindCounter),
+        Kind("frames", False, _launch_frames, ValgrindCounter),
+        Kind("opcodes", True, lambda scratch: Launch(), OpcodeCounter),
+    )
+}

@@ -1,1 +1,0 @@
-"""What a server and its workers must know of PyTorch."""

@@ -1,1 +1,0 @@
-"""PyTorch's part outside of valgrind: workloads that compile, statements and their C++, the names of components."""

@@ -1,1 +1,0 @@
-"""Answer a question about counts: resolve it to records, then tables, flame graphs."""

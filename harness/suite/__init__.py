@@ -1,1 +1,0 @@
-"""What authors write and how it is named: workloads, their declarations and versions, selection."""
