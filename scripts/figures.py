@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import costs, progress, suites
+from harness.engine import progress
 from harness.errors import HarnessError
-from harness.kept import Kept
+from harness.store import costs
+from harness.store.records import Kept
+from harness.suite import suites
 
 ROOT = Path(__file__).parent.parent
 ASV = ROOT / ".asv"

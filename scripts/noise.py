@@ -23,9 +23,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import Statements, session, workload
+from harness import Statements
+from harness.engine import client
 from harness.errors import CaseSkipped
-from harness.selection import every
+from harness.suite import workload
+from harness.suite.selection import every
 
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "benchmarks"
@@ -83,7 +85,7 @@ def count(cases: dict[str, Case], **changes: Any) -> Counts:
         print(f"\r{len(found)} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
 
     configuration = workload.configuration_for(first, suite=suite, ahead="nothing", **changes)
-    with session.session(configuration) as directory, ThreadPoolExecutor(configuration.cores) as pool:
+    with client.session(configuration) as directory, ThreadPoolExecutor(configuration.cores) as pool:
         list(pool.map(ask, cases))
     print(file=sys.stderr)
     return {name: found[name] for name in cases if name in found}

@@ -20,8 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import kept, profiles
-from harness.kept import Kept
+from harness.profile import model
+from harness.store import records
+from harness.store.records import Kept
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How long publishing many commits takes.")
     parser.add_argument("--commits", type=int, default=100)
     arguments = parser.parse_args()
-    everything = [(commit, list(kept.find(ROOT / ".asv", commit))) for commit in kept.commits(ROOT / ".asv")]
+    everything = [(commit, list(records.find(ROOT / ".asv", commit))) for commit in records.commits(ROOT / ".asv")]
     commit, found = max(everything, key=lambda each: len(each[1]), default=("", []))
     found = [each for each in found if each.has_profile]
     if not found:
@@ -78,7 +79,7 @@ def make(folder: Path, number: int, found: list[Kept], results: Path) -> list[st
                 (target / "count.json").write_text(json.dumps({**view.record, "commit": commit}))
                 if turn:
                     changed = other(view.profile(), turn)
-                    kept.pack(target / "profile.json.gz", changed.encode())
+                    records.pack(target / "profile.json.gz", changed.encode())
                 else:
                     shutil.copy(view.folder / "profile.json.gz", target)
         print(f"\rmade {turn + 1} of {number} commits", end="", file=sys.stderr, flush=True)
@@ -87,7 +88,7 @@ def make(folder: Path, number: int, found: list[Kept], results: Path) -> list[st
     return commits
 
 
-def other(profile: profiles.Profile, seed: int) -> profiles.Profile:
+def other(profile: model.Profile, seed: int) -> model.Profile:
     """The same with up to a hundredth more instructions in every function."""
     chance = random.Random(seed)
     functions = {}

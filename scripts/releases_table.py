@@ -27,9 +27,9 @@ from asv.repo import get_repo
 from asv.results import iter_results_for_machine
 from figures import days, machine
 
-from harness import kept
-from harness.messages import TRACK
-from harness.printable import shown
+from harness.protocol import TRACK
+from harness.store import records
+from harness.system.printable import shown
 
 BEGIN, END = "<!-- releases -->", "<!-- end of releases -->"
 #: By case: a count for each release, None where the release could not run it.
@@ -94,7 +94,7 @@ def read(configuration: Path, bench: str) -> tuple[dict[str, str], Counts]:
 
 def conditions(folder: Path, releases: dict[str, str]) -> str:
     """How the counts that are kept of these releases in asv's `folder` were taken, as a sentence in italics."""
-    found = [each for commit in releases.values() for each in kept.find(folder / ".asv", commit)]
+    found = [each for commit in releases.values() for each in records.find(folder / ".asv", commit)]
     if not found:
         return f"*Counted on {machine()}.*"
     counters = " and ".join(sorted({each.fingerprint.get("counter", "unknown") for each in found}))

@@ -15,10 +15,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import session, workload
+from harness.engine import client
 from harness.errors import CaseSkipped, HarnessError
-from harness.messages import Counted
-from harness.selection import every
+from harness.protocol import Counted
+from harness.suite import workload
+from harness.suite.selection import every
 
 ROOT = Path(__file__).parent.parent
 COUNTERS = ("callgrind", "readable")
@@ -47,7 +48,7 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
     workloads = every(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
-    with session.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:
+    with client.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:
         ready = time.monotonic() - began
 
         def count(asked: tuple[type[workload.Workload], tuple[object, ...], str]) -> None:

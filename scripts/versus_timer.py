@@ -23,9 +23,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import Statements, callgrind_out, messages, session, workload
-from harness.selection import find
-from harness.torch_rules import TorchRules
+from harness import Statements, protocol
+from harness.engine import client
+from harness.inside.pytorch.adapter import TorchRules
+from harness.profile import callgrind_format
+from harness.suite import workload
+from harness.suite.selection import find
 
 Functions = dict[str, float]
 ROOT = Path(__file__).parent.parent
@@ -73,7 +76,7 @@ def main() -> None:
     configuration = workload.configuration_for(
         next(iter(found.values())), ahead="nothing", cores=1, counter="callgrind"
     )
-    with session.session(configuration) as directory:
+    with client.session(configuration) as directory:
         print(f"{'server':<8}{'harness':<10}{'':>20}{time.monotonic() - began:>10.1f}", flush=True)
         for name, (_, params) in wanted.items():
             began = time.monotonic()
@@ -97,13 +100,13 @@ def main() -> None:
 
 def by_harness(
     found: type[workload.Workload], params: tuple[Any, ...], directory: Path
-) -> tuple[messages.Counted, Functions]:
+) -> tuple[protocol.Counted, Functions]:
     """The count, and instructions per call by function."""
-    with session.asking(directory, messages.Ask(found.case(params))) as report:
-        if not isinstance(report, messages.Counted) or report.profile is None:
+    with client.asking(directory, protocol.Ask(found.case(params))) as report:
+        if not isinstance(report, protocol.Counted) or report.profile is None:
             raise SystemExit(f"{found.benchmark()}: {report}")
         functions: Functions = {}
-        for function, spent in callgrind_out.parse(Path(report.profile).read_text()).functions.items():
+        for function, spent in callgrind_format.parse(Path(report.profile).read_text()).functions.items():
             functions[function.name] = functions.get(function.name, 0) + spent.own / report.calls
         return report, functions
 

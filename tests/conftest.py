@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import processes
+from harness.system import processes
 
 ROOT = Path(__file__).parent.parent
 SUITES = Path(__file__).parent / "suites"

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import torch_sources
+from harness.overlay import pytorch_files
 
 _BRANCH = "main"
 
@@ -62,12 +62,12 @@ def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool =
     `all_python` comments and other subsystems only.
     """
     made = History(folder)
-    for package in torch_sources.PACKAGES:
+    for package in pytorch_files.PACKAGES:
         for place, folders, names in os.walk(site / package):
             folders[:] = [name for name in folders if name != "__pycache__"]
             for name in names:
                 path = str(Path(place, name).relative_to(site))
-                if not torch_sources.belongs_to_binaries(path, None):
+                if not pytorch_files.belongs_to_binaries(path, None):
                     (made.folder / path).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(site / path, made.folder / path)
     made.write("aten/src/ATen/native/Add.cpp", "// native\n")

@@ -125,7 +125,7 @@ def test_an_edited_workload_counts_at_once_and_starts_a_new_series(repository):
 def test_two_runs_at_once_do_not_disturb_each_other(repository):
     # Not in the same instant: asv writes its machine.json when it starts, and a second asv may read it half written.
     runs = [repository.start("run", "HEAD^!")]
-    assert wait_until(lambda: any("harness.supervisor" in command for command in our_processes().values()), 60)
+    assert wait_until(lambda: any("harness.engine.supervisor" in command for command in our_processes().values()), 60)
     runs.append(repository.start("run", "HEAD^!"))
     outputs = [run.communicate(timeout=300)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs

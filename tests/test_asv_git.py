@@ -5,8 +5,8 @@ from asv.plugins.git import Git
 from asv.repo import Repo
 from asv.util import UserError, iter_subclasses
 
-from harness.asv_git import GitWithoutSubmodules
-from harness.asv_results import objects_of
+from harness.asv_plugin.git import GitWithoutSubmodules
+from harness.asv_plugin.results import objects_of
 from tests.histories import History
 
 

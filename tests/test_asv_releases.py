@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from asv.util import UserError
 
-from harness.asv_releases import make, read
-from harness.environment import COUNTING_RULES
+from harness.asv_plugin.releases import make, read
+from harness.engine.environment import COUNTING_RULES
 from tests.conftest import ROOT
 from tests.projects import Repository, configuration
 
@@ -119,6 +119,7 @@ def project(tmp_path_factory):
         second.replace("{conf_dir}", str(ROOT)),
     ]
     made.write("asv.releases.conf.json", json.dumps(settings))
+    made.write("requirements.txt", (ROOT / "requirements.txt").read_text())
     made.write("releases.txt", "2.12.0 2026-05-13\n2.13.0 2026-07-08\n")
     assert made.asv("machine", "--yes").returncode == 0
     answer = made.asv("--config", "asv.releases.conf.json", "run", "--show-stderr", "ALL")

@@ -388,7 +388,7 @@ def test_an_ended_bisection_leaves_nothing_running(project):
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        assert wait_until(lambda: any("harness.server" in line for line in our_processes().values()), 60)
+        assert wait_until(lambda: any("harness.inside.server" in line for line in our_processes().values()), 60)
         os.kill(run.pid, how)
         run.wait(timeout=60)
         assert wait_until(lambda: not ours()), ours()
@@ -399,5 +399,5 @@ def test_the_pytorch_configuration_differs_from_the_default_only_where_it_must()
     for name in ("environment_type", "install_timeout", "launch_method", "regressions_thresholds", "build_command"):
         assert pytorch[name] == default[name]
     assert pytorch["dvcs"] == "git-without-submodules"
-    assert pytorch["plugins"] == [".harness.asv_git", *default["plugins"]]
+    assert pytorch["plugins"] == [".harness.asv_plugin.git", *default["plugins"]]
     assert pytorch["matrix"] == {"env_nobuild": {"HARNESS_COUNTER": ["readable"]}}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.bisection import Bisection, change
+from harness.bisect.plan import Bisection, change
 
 
 def search(counts, noise=0.002, slots=2):

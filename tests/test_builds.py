@@ -6,11 +6,13 @@ import threading
 
 import pytest
 
-from harness import messages, progress, session, workload
-from harness.builds import Builds
+from harness import protocol
+from harness.engine import client, progress
+from harness.engine.builds import Builds
+from harness.engine.scratch import Scratch
 from harness.errors import CountError, SuiteError
-from harness.scratch import Scratch
-from harness.selection import choose, find
+from harness.suite import workload
+from harness.suite.selection import choose, find
 from tests.conftest import SUITES, our_processes, wait_until
 
 Built = find(SUITES / "plain", "building.Built")
@@ -20,7 +22,7 @@ Native = find(SUITES / "plain", "building.Native")
 @pytest.fixture
 def here(opcodes, tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_PROGRESS", str(tmp_path / "progress.txt"))
-    with session.session(workload.configuration_for(Built)) as directory:
+    with client.session(workload.configuration_for(Built)) as directory:
         yield directory
 
 
@@ -50,9 +52,9 @@ def test_what_cannot_be_built_fails_for_all_that_need_it_and_for_no_other(here, 
 
 def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
     # The supervisor is a process of its own, so its limit is tried on the room itself.
-    monkeypatch.setattr("harness.builds._LIMIT_SECONDS", 0.5)
-    from harness import rules
-    from harness.environment import server_environment
+    monkeypatch.setattr("harness.engine.builds._LIMIT_SECONDS", 0.5)
+    from harness.engine.environment import server_environment
+    from harness.inside import rules
 
     with Scratch.make() as scratch:
         scratch.furnish(SUITES / "plain", with_valgrind=False)
@@ -78,7 +80,7 @@ def test_other_cases_are_counted_while_one_waits_for_its_build(here):
             workload.ask(Built, ("slow", 1), here)
 
     threading.Thread(target=ask_in_vain, daemon=True).start()
-    assert wait_until(lambda: any("harness.build" in command for command in our_processes().values()))
+    assert wait_until(lambda: any("harness.suite.build" in command for command in our_processes().values()))
     assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
     # The end of the session leaves no builder behind: conftest looks.
 
@@ -91,7 +93,7 @@ def test_what_a_build_leaves_running_is_ended(here):
 def test_a_case_without_needs_has_none():
     assert Built.case(("plain", 1)).needs == ()
     case = Built.case(("shared", 2))
-    assert messages.decode(messages.encode(case)) == case and case.needs == ("fine", "second")
+    assert protocol.decode(protocol.encode(case)) == case and case.needs == ("fine", "second")
 
 
 def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
@@ -106,14 +108,14 @@ def test_allocators_have_no_past():
     """Servers whose memory came to be differently, and loops that allocate: the same to the instruction."""
     found = []
     for layout in ({}, {"padding": 40}, {"import_first": ("sqlite3", "wave")}):
-        with session.session(workload.configuration_for(Native, counter="readable", **layout)) as directory:
+        with client.session(workload.configuration_for(Native, counter="readable", **layout)) as directory:
             found.append(workload.ask(Native, ("allocates",), directory).total)
     assert found[0] > 300_000 and len(set(found)) == 1
 
 
 @pytest.mark.parametrize("counter", ["callgrind", "readable"])
 def test_a_native_loop_is_counted_to_the_instruction(counter):
-    with session.session(workload.configuration_for(Native, counter=counter)) as directory:
+    with client.session(workload.configuration_for(Native, counter=counter)) as directory:
         assert workload.ask(Native, ("ten",), directory).instructions_per_call == 10
         with pytest.raises(CountError, match="the loop complains"):
             workload.ask(Native, ("complains",), directory)

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import callgrind_out
-from harness.names import Function
+from harness.inside import counters
+from harness.profile import callgrind_format
+from harness.profile.symbols import Function
 
 FILES = Path(__file__).parent / "callgrind_files"
 
@@ -13,7 +14,7 @@ def text(name):
 
 
 def test_instructions_of_each_function_add_up_to_the_total():
-    profile = callgrind_out.parse(text("two_functions"))
+    profile = callgrind_format.parse(text("two_functions"))
     assert profile.total == 185
     assert {name.name: (spent.own, spent.inclusive, spent.calls) for name, spent in profile.functions.items()} == {
         "outer": (125, 185, 0),
@@ -22,7 +23,7 @@ def test_instructions_of_each_function_add_up_to_the_total():
 
 
 def test_recursion_counts_once_and_names_are_those_of_any_install():
-    profile = callgrind_out.parse(text("recursion"))
+    profile = callgrind_format.parse(text("recursion"))
     assert {tuple(name): (spent.own, spent.inclusive, spent.calls) for name, spent in profile.functions.items()} == {
         ("outer(int)", "libtorch_cpu"): (10, 207, 0),
         ("walk(int)", "libtorch_cpu"): (50, 190, 6),
@@ -32,7 +33,7 @@ def test_recursion_counts_once_and_names_are_those_of_any_install():
 
 
 def test_paths_are_estimated_and_hold_the_whole_total():
-    profile = callgrind_out.parse(text("recursion"))
+    profile = callgrind_format.parse(text("recursion"))
     assert not profile.exact and abs(profile.paths.inclusive - profile.total) <= 1
     outer, walk, malloc = (
         Function(name, place)
@@ -43,7 +44,7 @@ def test_paths_are_estimated_and_hold_the_whole_total():
 
 
 def test_the_total_is_read_from_a_files_end_alone():
-    assert callgrind_out.read_total(str(FILES / "two_functions.out")) == 185
+    assert counters.read_total(str(FILES / "two_functions.out")) == 185
 
 
 @pytest.mark.parametrize(
@@ -57,4 +58,4 @@ def test_the_total_is_read_from_a_files_end_alone():
 )
 def test_a_file_without_a_count_is_refused_with_what_was_found(name, sentence):
     with pytest.raises(ValueError, match=sentence):
-        callgrind_out.parse(text(name))
+        callgrind_format.parse(text(name))

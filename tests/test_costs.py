@@ -1,8 +1,8 @@
 import pytest
 
-from harness import costs, kept
 from harness.errors import SuiteError
-from harness.messages import Counted
+from harness.protocol import Counted
+from harness.store import costs, records
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def root(tmp_path):
     def keep(commit, benchmark, case, total, count, counter="callgrind"):
         counted = Counted(1, total, 0, 10, None, {"setup": 1.0, "warm-up": 2.0, "count": count, "overhead": 0.5})
         counted = Counted(**{**vars(counted), "fingerprint": {"counter": counter}})
-        kept.keep(counted, kept.Place(tmp_path / ".asv", commit, counter, benchmark, (case,)))
+        records.keep(counted, records.Place(tmp_path / ".asv", commit, counter, benchmark, (case,)))
 
     keep("a", "dtensor.View", "cpu", 70, 9.0)
     keep("b", "dtensor.View", "cpu", 100, 3.0)

@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from harness import session, workload
+from harness.engine import client, progress
 from harness.errors import CaseSkipped, CountError, StartError, SuiteError
-from harness.selection import find
+from harness.suite import workload
+from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES, our_processes, wait_until
 
 pytestmark = pytest.mark.usefixtures("opcodes")
@@ -28,7 +28,7 @@ Loop = find(SUITES / "plain", "loops.Loop")
 @pytest.fixture
 def here():
     """A folder with a supervisor in it."""
-    with session.session(workload.configuration_for(Loop)) as directory:
+    with client.session(workload.configuration_for(Loop)) as directory:
         yield directory
 
 
@@ -194,11 +194,11 @@ def test_an_asker_that_goes_away_takes_its_case_with_it():
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from plain.faults import Faults\n"
-        "from harness import workload\n"
+        "from harness.suite import workload\n"
         "workload.ask(Faults, ('hangs',), Path(sys.argv[2]))\n"
     )
     # Nothing runs ahead: among the cases after this one are some that leave processes of their own.
-    with session.session(workload.configuration_for(Faults, ahead="nothing")) as directory:
+    with client.session(workload.configuration_for(Faults, ahead="nothing")) as directory:
         idle = len(our_processes())
         asker = subprocess.Popen([sys.executable, "-c", script, str(SUITES), str(directory)])
         assert wait_until(lambda: len(our_processes()) > idle + 1)
@@ -207,11 +207,22 @@ def test_an_asker_that_goes_away_takes_its_case_with_it():
         assert wait_until(lambda: len(our_processes()) == idle), our_processes()
 
 
-def test_idle_cores_run_ahead(here):
-    began = time.monotonic()
-    workload.ask(Faults, ("none",), here)
-    assert wait_until(lambda: any(path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*/work/*")))
-    assert time.monotonic() - began < 20
+@pytest.mark.parametrize("ahead", ["benchmark", "nothing"])
+def test_idle_cores_run_ahead_where_they_are_told_to(tmp_path, ahead):
+    journal = tmp_path / "progress"
+    first, *others = (f"faults.Faults({how})" for (how,) in Faults.choices())
+
+    def begun() -> set[str]:
+        events = (progress.decode(line) for line in journal.read_text().splitlines())
+        return {event["case"] for event in events if event is not None and event["event"] == "begin"}
+
+    with client.session(workload.configuration_for(Faults, ahead=ahead, progress=str(journal))) as directory:
+        workload.ask(Faults, Faults.choices()[0], directory)
+        if ahead == "benchmark":
+            assert wait_until(lambda: others[0] in begun()), journal.read_text()
+        else:
+            workload.ask(Loop, (10, "list"), directory)  # time enough for what should not be
+            assert begun() == {first, "loops.Loop(10, list)"}
 
 
 def test_two_sessions_at_once_count_the_same():
@@ -229,7 +240,7 @@ def test_whatever_ends_the_owner_ends_everything(how):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from plain.faults import Faults\n"
-        "from harness import workload\n"
+        "from harness.suite import workload\n"
         "workload.count(Faults, ('hangs',))\n"
     )
     owner = subprocess.Popen(
@@ -247,7 +258,7 @@ def test_whatever_ends_the_owner_ends_everything(how):
 
 def test_a_supervisor_that_is_killed_takes_its_server_along_and_the_next_run_cleans_up():
     with pytest.raises(CountError, match=r"supervisor ended before it had counted plain.faults.Faults\(hangs\)"):
-        with session.session(workload.configuration_for(Faults)) as directory:
+        with client.session(workload.configuration_for(Faults)) as directory:
             killer = threading.Timer(1.0, _kill_supervisor)
             killer.start()
             workload.ask(Faults, ("hangs",), directory)
@@ -258,7 +269,7 @@ def test_a_supervisor_that_is_killed_takes_its_server_along_and_the_next_run_cle
 
 def _kill_supervisor():
     for pid, command in our_processes().items():
-        if "harness.supervisor" in command:
+        if "harness.engine.supervisor" in command:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -320,7 +331,7 @@ def test_a_large_case_is_for_the_full_suite_and_for_whoever_asks_for_it_by_name(
 def test_idle_cores_do_not_run_ahead_to_a_large_case(tmp_path, monkeypatch):
     progress = tmp_path / "progress.txt"
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
-    with session.session(workload.configuration_for(Loop, **fields)) as directory:
+    with client.session(workload.configuration_for(Loop, **fields)) as directory:
         instructions(find(SUITES / "plain", "loops.Loop"), (10, "list"), directory)
         assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert "Sized(1000)" not in progress.read_text()
@@ -330,7 +341,7 @@ def test_idle_cores_run_ahead_to_what_was_selected_and_no_further(tmp_path, monk
     progress = tmp_path / "progress.txt"
     monkeypatch.setenv("HARNESS_BENCH", r"Loop\.track_instructions\(10, 'list'\)|Sized.*10\b")
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
-    with session.session(workload.configuration_for(Loop, **fields)) as directory:
+    with client.session(workload.configuration_for(Loop, **fields)) as directory:
         instructions(Loop, (10, "list"), directory)
         assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert progress.read_text().count('"event": "end"') == 2, progress.read_text()

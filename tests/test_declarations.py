@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from harness.errors import SuiteError
-from harness.selection import find
+from harness.suite.selection import find
 
 HEAD = "import abc\nfrom harness import Compiling, Statements, Workload\n"
 
@@ -140,7 +140,8 @@ def test_a_wrong_word_is_told_before_anything_is_imported(made, tmp_path, name, 
 def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
     from pathlib import Path
 
-    from harness import foreseen, source, workload
+    from harness.engine import source
+    from harness.suite import foreseen, workload
     from tests.conftest import ROOT
 
     sys.path.insert(0, str(ROOT))

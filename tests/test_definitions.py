@@ -17,8 +17,8 @@ from harness import (
     materialize,
     parse_stmts,
 )
-from harness.definitions import Language
-from harness.expansion import flatten
+from harness.inside.definitions import Language
+from harness.inside.expansion import flatten
 
 GROUPS = [
     "operators.Empty",

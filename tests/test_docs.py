@@ -18,10 +18,15 @@ import docs_hook
 import figures
 import pytest
 
-from harness import Compiling, Workload, cli, finding, kept, profiles, progress
+from harness import Compiling, Workload, cli
+from harness.bisect import findings
+from harness.engine import progress
 from harness.errors import HarnessError
-from harness.messages import Case, Counted, Failed, Skipped
-from harness.selection import every
+from harness.inside import workload as inside
+from harness.profile import model
+from harness.protocol import Case, Counted, Failed, Skipped
+from harness.store import records
+from harness.suite.selection import every
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
@@ -195,7 +200,7 @@ def test_exit_statuses_are_those_of_the_program():
     told = rows("reference/exit-statuses.md", "Of `harness` and its commands:")
     assert told == [list(found) for found in re.findall(r"^    (\d+) +(.*)$", cli.__doc__ or "", re.M)]
     of_bisect = rows("how-to/bisect.md", "(This is the output for a range of made-up commits; it shows the form.)")
-    assert {row[1].partition(":")[0]: int(row[0]) for row in of_bisect[:3]} == finding.STATUS
+    assert {row[1].partition(":")[0]: int(row[0]) for row in of_bisect[:3]} == findings.STATUS
 
 
 def test_attributes_of_a_workload_are_those_of_the_class():
@@ -212,23 +217,24 @@ def test_attributes_of_a_workload_are_those_of_the_class():
             default = getattr(Workload, each)
             told = "none" if default == () else f"{default:g}" if isinstance(default, float) else repr(default)
             assert cells[1].strip("`").replace('"', "'") == told, each
-    plain = {each for each, value in vars(Workload).items() if not each.startswith("_") and not callable(value)}
+    declared = {**vars(inside.Workload), **vars(Workload)}
+    plain = {each for each, value in declared.items() if not each.startswith("_") and not callable(value)}
     # asv's, which nobody sets; and what the class works with
     plain -= {"version", "track_instructions", "unit", "timeout"} | {
-        each for each in plain if isinstance(vars(Workload)[each], classmethod | property)
+        each for each in plain if isinstance(declared[each], classmethod | property)
     }
     assert plain == set(quoted([row[0] for row in attributes]))
 
 
 def test_a_record_has_the_keys_that_are_told(tmp_path):
     counted = Counted(1, 100, 0, 10, None, {"count": 1.0}, fingerprint={"counter": "callgrind"})
-    folder = kept.keep(counted, kept.Place(tmp_path, "commit", "environment", "loops.Loop", ("1",)))
+    folder = records.keep(counted, records.Place(tmp_path, "commit", "environment", "loops.Loop", ("1",)))
     told = quoted([row[0] for row in rows("reference/files.md", "## count.json")])
     assert sorted(told) == sorted(json.loads((folder / "count.json").read_text()))
 
 
 def test_a_profile_has_the_keys_that_are_told():
-    profile = profiles.Profile(0, {}, profiles.Path(), exact=True)
+    profile = model.Profile(0, {}, model.Path(), exact=True)
     told = quoted([row[0] for row in rows("reference/files.md", "## profile.json.gz")])
     assert sorted(told) == sorted(json.loads(profile.encode()))
 
@@ -249,7 +255,7 @@ def test_events_have_the_fields_that_are_told():
 
 
 def test_suites_are_named_as_they_are():
-    from harness import suites
+    from harness.suite import suites
 
     assert [row[0] for row in rows("how-to/compare-commits.md", "## Choose a suite")] == list(suites.NAMES)
 
@@ -285,7 +291,7 @@ def test_a_figure_says_what_it_was_counted_with(tmp_path, monkeypatch):
     facts = {"counter": "callgrind", "valgrind": "valgrind-3.19.0", "python": "3.11.7 (main)", "torch": "2.13.0+cpu"}
     for benchmark, total in (("dtensor.Detach", 53_000_00), ("loops.AddLoop", 4_000_000_000)):
         counted = Counted(1, total, 0, 1, None, {"count": 2.0, "setup": 1.0}, fingerprint=facts)
-        kept.keep(counted, kept.Place(tmp_path, "0123456789abcdef", "environment", benchmark, ("cpu",)))
+        records.keep(counted, records.Place(tmp_path, "0123456789abcdef", "environment", benchmark, ("cpu",)))
     cases = [{"name": "dtensor.Detach(cpu)", "suite": "quick", "parameters": {"device": "cpu"}}]
     cases += [{"name": "dtensor.View(cpu)", "suite": "default", "parameters": {"device": "cpu"}}]
     cases += [{"name": "dtensor.Detach(cuda)", "suite": "quick", "parameters": {"device": "cuda"}}]
@@ -317,8 +323,8 @@ def test_the_numbers_of_one_run_are_a_figure_once_they_are_kept(tmp_path, monkey
         fingerprint={"counter": "readable", "torch": "2.13.0"},
     )
     benchmark, parameters = "aotdispatcher.AOTDispatcher", ("False", "False", "cpu")
-    about = kept.About(("training", "subclass", "device"))
-    kept.keep(counted, kept.Place(tmp_path, "0123456789", "environment", benchmark, parameters), about)
+    about = records.About(("training", "subclass", "device"))
+    records.keep(counted, records.Place(tmp_path, "0123456789", "environment", benchmark, parameters), about)
     text = figures.phases()
     (command,) = commands(text)
     assert cli.parsed(shlex.split(command)[1:]).param == ["training=False", "subclass=False", "device=cpu"]

@@ -1,5 +1,6 @@
-from harness import environment, rules
-from harness.scratch import Scratch
+from harness.engine import environment
+from harness.engine.scratch import Scratch
+from harness.inside import rules
 
 
 def test_the_servers_environment_is_a_list_and_not_an_inheritance(monkeypatch):

@@ -6,11 +6,13 @@ import xml.etree.ElementTree
 
 import pytest
 
-from harness import explanation, flame, pages, profiles, tables
-from harness.explanation import Run
-from harness.names import Function
-from harness.profiles import Path, Profile, Spent
-from harness.seams import Seams
+from harness.asv_plugin import case_pages
+from harness.profile import comparison, model
+from harness.profile.comparison import Run
+from harness.profile.components import Seams
+from harness.profile.model import Path, Profile, Spent
+from harness.profile.symbols import Function
+from harness.report import flame, tables
 
 A, B, C = (Function(name, "libpython") for name in "abc")
 WORK, HELP = Function("work", "benchmarks/x.py"), Function("help", "torch/_ops.py")
@@ -40,25 +42,25 @@ PYTHON = Run(
 def test_the_rows_of_an_explanation_add_up_to_the_number():
     for run in (BASE, HEAD, PYTHON):
         overhead = run.overhead / run.calls
-        assert sum(row.own for row in explanation.functions(run)) - overhead == pytest.approx(run.per_call)
-        for figures in (explanation.libraries(run), explanation.parts(run, Seams())):
+        assert sum(row.own for row in comparison.functions(run)) - overhead == pytest.approx(run.per_call)
+        for figures in (comparison.libraries(run), comparison.parts(run, Seams())):
             assert sum(figures.values()) / run.calls - overhead == pytest.approx(run.per_call)
 
 
 def test_functions_come_by_their_own_or_by_their_inclusive_instructions():
-    assert [row.function for row in explanation.functions(PYTHON)] == [WORK, HELP]  # what was there before is no row
-    first = explanation.functions(PYTHON, inclusive=True)[0]
+    assert [row.function for row in comparison.functions(PYTHON)] == [WORK, HELP]  # what was there before is no row
+    first = comparison.functions(PYTHON, inclusive=True)[0]
     assert (first.function, first.line, first.own, first.inclusive, first.calls) == (WORK, 7, 60, 100, 1)
     assert first.native == ((A, 50), (B, 10))
 
 
 def test_machine_code_under_python_counts_where_it_lies():
-    assert explanation.libraries(PYTHON) == {"libpython": 1000}
-    assert explanation.parts(PYTHON, Seams()) == {"the workload": 600, "torch": 400}
+    assert comparison.libraries(PYTHON) == {"libpython": 1000}
+    assert comparison.parts(PYTHON, Seams()) == {"the workload": 600, "torch": 400}
 
 
 def test_a_comparison_names_what_moved_largest_first_and_adds_up():
-    found = explanation.compare(BASE, HEAD)
+    found = comparison.compare(BASE, HEAD)
     assert [(row.function.name, row.base, row.head) for row in found.rows] == [
         ("b", 50, 40),
         ("c", 7, 0),
@@ -70,13 +72,13 @@ def test_a_comparison_names_what_moved_largest_first_and_adds_up():
 
 
 def test_equal_runs_give_an_empty_table():
-    found = explanation.compare(BASE, BASE)
+    found = comparison.compare(BASE, BASE)
     assert found.rows == () and found.change == 0
     assert list(tables.compared(found, rows=20)) == []
 
 
 def test_a_changed_overhead_is_a_row_of_its_own():
-    found = explanation.compare(BASE, Run(BASE.profile, 90, 10))
+    found = comparison.compare(BASE, Run(BASE.profile, 90, 10))
     assert found.change == -2 and found.overhead == 2
     lines = list(tables.compared(found, rows=20))
     assert any("-2.00" in line and "an empty body" in line for line in lines) and "in all" in lines[-1]
@@ -85,7 +87,7 @@ def test_a_changed_overhead_is_a_row_of_its_own():
 @pytest.mark.parametrize("rows", [1, 2, 20])
 def test_the_first_column_of_a_table_adds_up(rows):
     for lines in (
-        tables.compared(explanation.compare(BASE, HEAD), rows=rows),
+        tables.compared(comparison.compare(BASE, HEAD), rows=rows),
         tables.explained(BASE, Seams(), rows=rows, inclusive=False),
     ):
         figures = []
@@ -108,13 +110,13 @@ def test_python_functions_are_shown_with_their_line_and_the_machine_code_under_t
 
 def test_a_profile_comes_back_from_its_file_as_it_was():
     for run in (BASE, PYTHON):
-        assert profiles.decode(run.profile.encode()) == run.profile
+        assert model.decode(run.profile.encode()) == run.profile
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[1]", b"", b'{"form": 0}', b'{"form": 2, "names": []}'])
 def test_what_is_no_profile_is_refused(data):
     with pytest.raises(ValueError):
-        profiles.decode(data)
+        model.decode(data)
 
 
 def boxes(text):
@@ -149,7 +151,7 @@ def test_a_difference_is_warm_where_a_path_grew_and_cold_where_it_shrank():
 
 
 def test_a_page_has_everything_that_the_number_is_made_of():
-    bundle = pages.Bundle(Seams())
+    bundle = case_pages.Bundle(Seams())
     bundle.add({"parameters": {"device": "cpu"}}, {"c": (HEAD, BASE), "python": (PYTHON, None)})
     told = json.loads(json.dumps(bundle.told()))
     views = told["cases"][0]["views"]
@@ -170,6 +172,6 @@ def test_what_is_small_is_folded_into_what_called_it():
     small = Run(
         Profile(1000, {A: Spent(999, 999, 1), B: Spent(1, 1, 1)}, Path(0, {A: Path(999, {B: Path(1)})}), True), 0, 1
     )
-    bundle = pages.Bundle(Seams())
+    bundle = case_pages.Bundle(Seams())
     bundle.add({}, {"c": (small, None)})
     assert bundle.told()["cases"][0]["views"]["c"]["paths"] == [0, [[0, 1000, []]]]

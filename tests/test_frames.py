@@ -6,23 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from harness import counter, explanation, frames_out, kept, names, session, workload
+from harness.engine import client, counters
 from harness.errors import StartError
-from harness.names import Function
-from harness.selection import find
+from harness.profile import comparison, frames_format, symbols
+from harness.profile.symbols import Function
+from harness.store import records
+from harness.suite import workload
+from harness.suite.selection import find
 from tests.conftest import SUITES
 
 SUITE = "plain/frames.py"
 
 
-def counted(name: str, tmp_path: Path) -> tuple[kept.Kept, kept.Kept]:
+def counted(name: str, tmp_path: Path) -> tuple[records.Kept, records.Kept]:
     """A case as Callgrind counted it and, beside it, by Python function."""
     found = find(SUITES / "plain", f"frames.{name}")
-    place = kept.Place(tmp_path / ".asv", "c0ffee", "environment", found.benchmark(), ())
+    place = records.Place(tmp_path / ".asv", "c0ffee", "environment", found.benchmark(), ())
     for kind in ("callgrind", "frames"):
-        with session.session(workload.configuration_for(found, counter=kind)) as directory:
+        with client.session(workload.configuration_for(found, counter=kind)) as directory:
             workload.ask(found, (), directory, place=place)
-    whole = kept.Kept.load(place.folder)
+    whole = records.Kept.load(place.folder)
     assert whole is not None and whole.by_python is not None
     return whole, whole.by_python
 
@@ -47,7 +50,7 @@ def test_it_counts_what_callgrind_counts(frames):
 def test_both_views_agree_on_every_library(frames):
     c, python = (view.run() for view in frames)
     # Callgrind gives the jumps by which one library reaches another to neither.
-    told = [{name: own for name, own in explanation.libraries(run).items() if own > 1000} for run in (c, python)]
+    told = [{name: own for name, own in comparison.libraries(run).items() if own > 1000} for run in (c, python)]
     assert told[0] == pytest.approx(told[1], rel=2e-3)
 
 
@@ -120,9 +123,9 @@ def test_threads_have_frames_of_their_own(tmp_path):
 
 
 def test_another_python_is_refused_with_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(counter, "FRAMES_KNOWN", (3, 7))
+    monkeypatch.setattr(counters, "FRAMES_KNOWN", (3, 7))
     with pytest.raises(StartError, match="only those of CPython 3.7: look at the view by C function"):
-        counter.KINDS["frames"].launch(tmp_path)
+        counters.KINDS["frames"].launch(tmp_path)
 
 
 # The text alone
@@ -130,7 +133,7 @@ def test_another_python_is_refused_with_what_to_do(tmp_path, monkeypatch):
 
 TEXT = """code 2 7\t/tmp/harness-0-00/site/torch/_ops.py\touter
 code 1 3\t/opt/python/lib/python3.11/functools.py\tinner
-code 3 1\t/tmp/harness-0-00/site/harness/worker.py\tlive
+code 3 1\t/tmp/harness-0-00/site/harness/inside/worker.py\tlive
 node 1 0 3 0
 node 2 1 2 4
 node 3 2 1 8
@@ -147,11 +150,11 @@ totals: 195
 
 
 def test_the_text_is_read_as_the_tool_writes_it():
-    profile = frames_out.parse(TEXT)
+    profile = frames_format.parse(TEXT)
     outer, inner = Function("outer", "torch/_ops.py"), Function("inner", "python/functools.py")
     assert profile.total == 195 and profile.exact
     told = {name: (spent.own, spent.inclusive, spent.calls) for name, spent in profile.functions.items()}
-    assert told == {outer: (160, 190, 6), inner: (30, 70, 8), frames_out.OUTSIDE: (5, 5, 0)}
+    assert told == {outer: (160, 190, 6), inner: (30, 70, 8), frames_format.OUTSIDE: (5, 5, 0)}
     assert profile.lines[outer] == 7 and profile.native[outer] == {
         Function("_PyEval_EvalFrameDefault", "libpython"): 140,
         Function("malloc", "libc"): 20,
@@ -168,9 +171,9 @@ def test_the_text_is_read_as_the_tool_writes_it():
 )
 def test_what_is_not_whole_is_refused(text, sentence):
     with pytest.raises(ValueError, match=sentence):
-        frames_out.parse(text)
+        frames_format.parse(text)
 
 
 def test_names_are_the_same_in_two_installs():
     for path in ("/a/lib/python3.11/site-packages/torch/x.py", "/tmp/harness-0-07/site/torch/x.py"):
-        assert names.file(path) == "torch/x.py"
+        assert symbols.file(path) == "torch/x.py"

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness.errors import RepositoryError
-from harness.git import Repository
+from harness.overlay.git import Repository
 from tests.histories import History
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import interpreter, session, workload
+from harness.engine import client
 from harness.errors import StartError
-from harness.selection import find
+from harness.suite import workload
+from harness.suite.selection import find
+from harness.system import interpreter
 from tests.conftest import ROOT, SUITES
 
 
@@ -34,7 +36,7 @@ def test_another_version_is_refused_before_a_server_starts(tmp_path, monkeypatch
     with pytest.raises(
         StartError, match=r"tried with CPython 3\.11 only, and .* is CPython \d\.\d+\.1: use an environ"
     ):
-        session.start(workload.configuration_for(loop, directory=str(tmp_path)))
+        client.start(workload.configuration_for(loop, directory=str(tmp_path)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("PyPy", "3.11"), ("CPython", "a build without the lock")])

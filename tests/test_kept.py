@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from harness import kept
-from harness.messages import Counted
+from harness.protocol import Counted
+from harness.store import records
 
 
 @pytest.fixture
 def place(tmp_path):
-    return kept.Place(tmp_path / ".asv", "abc123", "virtualenv-py3.11", "dtensor.Detach", ("cpu", "a/b"))
+    return records.Place(tmp_path / ".asv", "abc123", "virtualenv-py3.11", "dtensor.Detach", ("cpu", "a/b"))
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def counted(tmp_path):
 
 
 def test_a_count_lies_where_the_documentation_says(place, counted):
-    folder = kept.keep(counted, place)
+    folder = records.keep(counted, place)
     assert str(folder).endswith(".asv/counts/abc123/virtualenv-py3.11/dtensor.Detach/cpu-a_b-0443ed91")
     record = json.loads((folder / "count.json").read_text())
     assert record["numbers"] == {"rest": 30}
@@ -32,8 +32,8 @@ def test_a_count_lies_where_the_documentation_says(place, counted):
 
 
 def test_a_newer_count_takes_its_place_and_equal_profiles_make_equal_files(place, counted):
-    first = (kept.keep(counted, place) / "callgrind.out.gz").read_bytes()
-    assert (kept.keep(counted, place) / "callgrind.out.gz").read_bytes() == first
+    first = (records.keep(counted, place) / "callgrind.out.gz").read_bytes()
+    assert (records.keep(counted, place) / "callgrind.out.gz").read_bytes() == first
     assert [path.name for path in place.folder.parent.iterdir()] == [place.folder.name]
 
 
@@ -46,48 +46,48 @@ def test_cases_whose_names_differ_only_in_what_a_file_name_cannot_hold_lie_apart
 def test_a_count_that_cannot_be_kept_whole_leaves_nothing(place, counted, tmp_path):
     (tmp_path / "profile").unlink()
     with pytest.raises(OSError):
-        kept.keep(counted, place)
+        records.keep(counted, place)
     assert list(place.folder.parent.iterdir()) == []
 
 
 def test_what_is_kept_is_found_with_its_profile_and_the_names_of_its_parameters(place, counted):
-    kept.keep(counted, place, kept.About(("device", "shape"), "v1", "torch"))
-    assert kept.commits(place.root) == ["abc123"]
-    (found,) = kept.find(place.root, "abc123", "dtensor.Detach")
+    records.keep(counted, place, records.About(("device", "shape"), "v1", "torch"))
+    assert records.commits(place.root) == ["abc123"]
+    (found,) = records.find(place.root, "abc123", "dtensor.Detach")
     assert found.parameters == {"device": "cpu", "shape": "a/b"} and found.case == ("dtensor.Detach", ("cpu", "a/b"))
     assert found.record["rules"] == "torch" and found.run().per_call == 100
-    assert list(kept.find(place.root, "abc123", "dtensor.Other")) == []
+    assert list(records.find(place.root, "abc123", "dtensor.Other")) == []
 
 
 def test_a_profile_of_an_older_form_is_read_from_what_callgrind_wrote(place, counted):
-    folder = kept.keep(counted, place)
+    folder = records.keep(counted, place)
     for data in (b"half", gzip.compress(b'{"form": 0}'), None):
         (folder / "profile.json.gz").unlink()
         if data is not None:
             (folder / "profile.json.gz").write_bytes(data)
-        assert kept.Kept.load(folder).profile().total == 1010
+        assert records.Kept.load(folder).profile().total == 1010
         (folder / "profile.json.gz").touch()
     (folder / "callgrind.out.gz").write_bytes((folder / "callgrind.out.gz").read_bytes()[:-9])
     with pytest.raises(ValueError, match="cut short"):
-        kept.Kept.load(folder).profile()
+        records.Kept.load(folder).profile()
 
 
 def test_the_view_by_python_function_lies_beside_and_goes_with_its_count(place, counted, tmp_path):
     (tmp_path / "frames").write_text("native 1\t/lib/libc.so.6\tmalloc\ncost 0 1 1010\ntotals: 1010\n")
     frames = dataclasses.replace(counted, profile=str(tmp_path / "frames"), fingerprint={"counter": "frames"})
-    kept.keep(counted, place)
-    kept.keep(frames, place)
-    (found,) = kept.find(place.root, "abc123")
+    records.keep(counted, place)
+    records.keep(frames, place)
+    (found,) = records.find(place.root, "abc123")
     assert found.by_python.profile().exact and found.by_python.record["total"] == 1010
-    kept.keep(counted, place)
-    (found,) = kept.find(place.root, "abc123")
+    records.keep(counted, place)
+    (found,) = records.find(place.root, "abc123")
     assert found.by_python is None
 
 
 def test_what_makes_counts_differ_is_told(place, counted):
-    first = kept.Kept.load(kept.keep(counted, place, kept.About((), "v1")))
+    first = records.Kept.load(records.keep(counted, place, records.About((), "v1")))
     other = dataclasses.replace(counted, fingerprint={"torch": "2.15.0", "counter": "callgrind"})
-    second = kept.Kept.load(kept.keep(other, place, kept.About((), "v2")))
+    second = records.Kept.load(records.keep(other, place, records.About((), "v2")))
     assert second.differs_from(first) == [
         "the benchmark itself was edited",
         "counter: none -> callgrind",
@@ -97,13 +97,13 @@ def test_what_makes_counts_differ_is_told(place, counted):
 
 
 def test_the_commit_itself_is_no_difference(place, counted):
-    records = []
+    kept = []
     for commit in ("abc123", "def456"):
         fingerprint = {"python of commit": commit, "binaries": "torch 2.13.0"}
         other = dataclasses.replace(place, commit=commit)
-        records.append(kept.Kept.load(kept.keep(dataclasses.replace(counted, fingerprint=fingerprint), other)))
-    assert records[1].differs_from(records[0]) == []
+        kept.append(records.Kept.load(records.keep(dataclasses.replace(counted, fingerprint=fingerprint), other)))
+    assert kept[1].differs_from(kept[0]) == []
 
 
 def test_outside_asv_there_is_no_place():
-    assert kept.place_of("dtensor.Detach", ("cpu",)) is None
+    assert records.place_of("dtensor.Detach", ("cpu",)) is None

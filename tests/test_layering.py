@@ -1,4 +1,7 @@
-"""The house plan that harness/__init__.py tells, held against the imports."""
+"""The house plan that harness/__init__.py tells, held against the imports: also those inside functions, and those that
+a package's `__init__` makes for whoever imports a module of it."""
+
+from __future__ import annotations
 
 import ast
 import re
@@ -9,20 +12,40 @@ import pytest
 import harness
 from tests.conftest import ROOT
 
-FILES = sorted((ROOT / "harness").glob("*.py"))
+HOUSE = ROOT / "harness"
+FILES = sorted(HOUSE.rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+#: Both ends of the harness share these, and nothing else.
+SHARED = {"harness.errors", "harness.protocol"}
+#: In the scratch folder this file is the package's door.
+DOOR_INSIDE = HOUSE / "inside/door.py"
+
+
+def name_of(path: Path) -> str:
+    return next(name for name, other in MODULES.items() if other == path)
 
 
 def imports_of(path: Path) -> set[str]:
-    """The harness's own modules that a file imports, by their short names."""
+    """The harness's own modules that a file names in its imports, wherever they stand; what it gets through the door is
+    imported from where that lies."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "harness":
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("harness."):
-            found.add(node.module.removeprefix("harness."))
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if node.module == "harness" and alias.name in harness._LIES_IN:
+                    found.add(f"harness.{harness._LIES_IN[alias.name]}")
+                else:
+                    found.add(whole if whole in MODULES else str(node.module))
         elif isinstance(node, ast.Import):
-            found.update(a.name.removeprefix("harness.") for a in node.names if a.name.startswith("harness"))
-    return found
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name in MODULES} - {"harness"}
+
+
+def package_of(module: str) -> str:
+    """Where a module lies in the plan: its package, or what stands beside the packages."""
+    return module.split(".")[1]
 
 
 def floors() -> list[set[str]]:
@@ -31,61 +54,80 @@ def floors() -> list[set[str]]:
     return [set(re.split(r",\s*", floor.strip())) for floor in plan]
 
 
-def test_the_plan_names_every_module():
-    planned = set().union(*floors())
-    assert planned == {path.stem for path in FILES} - {"__init__", "__main__"}
+def test_the_plan_names_every_package():
+    planned = [name for floor in floors() for name in floor]
+    assert sorted(planned) == sorted({package_of(name) for name in MODULES if "." in name} - {"__main__"})
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_modules_import_from_their_floor_or_below(path):
-    plan = floors()
-    if path.stem in ("__init__", "__main__"):
+def test_every_package_says_in_a_sentence_what_it_is_and_imports_nothing_itself():
+    for path in HOUSE.rglob("*/__init__.py"):
+        if path.parent.name == "cli":
+            continue  # the command line itself
+        (sentence,) = ast.parse(path.read_text()).body
+        assert isinstance(sentence, ast.Expr) and ast.literal_eval(sentence.value).endswith("."), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_packages_import_only_from_below(path):
+    name = name_of(path)
+    if name in ("harness", "harness.__main__"):
         return
-    own = next(number for number, floor in enumerate(plan) if path.stem in floor)
-    allowed = set().union(*plan[own:]) - {path.stem}
-    if path.stem == "rules":
-        allowed.discard("torch_rules")  # known there by name only, imported when a suite asks
-    assert imports_of(path) <= allowed
+    plan = floors()
+    own = next(number for number, floor in enumerate(plan) if package_of(name) in floor)
+    allowed = {package_of(name)}.union(*plan[own + 1 :])
+    if name in SHARED:
+        allowed = {"errors", "protocol"}
+    assert {package_of(other) for other in imports_of(path)} <= allowed
 
 
 def test_no_two_modules_import_each_other():
-    graph = {path.stem: imports_of(path) for path in FILES}
+    graph = {name: imports_of(path) for name, path in MODULES.items()}
 
     def reaches(start: str, goal: str, seen: set[str]) -> bool:
         return any(
             step == goal or (step not in seen and reaches(step, goal, seen | {step})) for step in graph.get(start, ())
         )
 
-    assert [name for name in graph if name != "__init__" and reaches(name, name, set())] == []
+    assert [name for name in graph if name != "harness" and reaches(name, name, set())] == []
 
 
-def test_asker_and_server_share_only_messages_and_errors():
-    assert imports_of(ROOT / "harness/session.py") & imports_of(ROOT / "harness/server.py") <= {"messages", "errors"}
+@pytest.mark.parametrize("path", sorted((HOUSE / "inside").rglob("*.py")), ids=name_of)
+def test_what_runs_under_valgrind_stands_alone(path):
+    others = {name for name in imports_of(path) if not name.startswith("harness.inside")}
+    assert others <= SHARED
 
 
-def test_bisecting_and_probing_process_share_only_messages_and_git():
-    bisecting = imports_of(ROOT / "harness/search.py") | imports_of(ROOT / "harness/prober.py")
-    assert bisecting & imports_of(ROOT / "harness/probing.py") <= {"messages", "errors", "git"}
+def test_the_door_inside_has_every_name_that_the_door_has():
+    tree = ast.parse(DOOR_INSIDE.read_text())
+    (names,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert ast.literal_eval(names) == harness.__all__
 
 
-def test_only_rooms_named_for_it_know_asv():
+def test_modules_that_are_imported_by_name_are_there():
+    from harness.inside import rules
+    from harness.profile import components
+
+    for name in (*rules._ADAPTERS.values(), *components._LIBRARIES.values()):
+        assert name in MODULES
+
+
+def test_only_the_room_named_for_it_knows_asv():
     for path in FILES:
-        if not path.stem.startswith("asv_"):
-            assert not re.search(r"^\s*(import|from) asv\b", path.read_text(), re.MULTILINE), path
+        if "asv_plugin" not in path.parts:
+            assert not re.search(r"^(import|from) asv\b", path.read_text(), re.MULTILINE), path
 
 
 def test_only_rooms_named_for_it_know_torch():
     for path in FILES:
-        text = path.read_text()
-        if not path.stem.startswith("torch_"):
-            assert not re.search(r"^\s*(import|from) torch|import_module\(.torch", text, re.MULTILINE), path
+        if path.parent.name != "pytorch":
+            assert not re.search(r"^\s*(import|from) torch|import_module\(.torch", path.read_text(), re.MULTILINE), path
 
 
 def test_they_import_torch_only_when_called():
-    for path in (ROOT / "harness").glob("torch_*.py"):
+    for path in HOUSE.rglob("pytorch/*.py"):
         tree = ast.parse(path.read_text())
         names = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        assert not any(re.search(r"\btorch\b", name.replace("harness", "")) for name in names), path
+        assert not any(re.match(r"(import|from) torch\b", name) for name in names), path
 
 
 def test_benchmarks_import_only_the_door():
@@ -116,8 +158,20 @@ def test_the_door_is_sorted_and_frozen():
         "materialize",
         "parse_stmts",
     ]
+    assert all(getattr(harness, name).__name__ == name for name in harness.__all__)
+    with pytest.raises(AttributeError, match="'harness' has no attribute 'Nothing'"):
+        harness.Nothing  # noqa: B018
+
+
+def test_importing_the_door_loads_few_modules():
+    import subprocess
+    import sys
+
+    script = "import harness, sys; print(sum(name.partition('.')[0] == 'harness' for name in sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) <= 8
 
 
 def test_files_stay_readable():
-    long = {path.name: len(path.read_text().splitlines()) for path in FILES}
+    long = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert {name: lines for name, lines in long.items() if lines > 400} == {}

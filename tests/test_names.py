@@ -1,6 +1,6 @@
 import pytest
 
-from harness import names
+from harness.profile import symbols
 
 
 @pytest.mark.parametrize(
@@ -12,14 +12,14 @@ from harness import names
         ("dict_merge.part.0", "dict_merge"),
         ("take_gil.constprop.0.isra.3", "take_gil"),
         ("at::add(at::Tensor const&) [clone .cold] [clone .part.1]", "at::add(at::Tensor const&)"),
-        ("0x00000000000bbb80", names.NAMELESS),
-        ("???:0x4936720", names.NAMELESS),
-        ("???", names.NAMELESS),
+        ("0x00000000000bbb80", symbols.NAMELESS),
+        ("???:0x4936720", symbols.NAMELESS),
+        ("???", symbols.NAMELESS),
         ("f::{lambda()#1}::operator()() const", "f::{lambda()#1}::operator()() const"),
     ],
 )
 def test_functions_of_machine_code(written, name):
-    assert names.native(written) == name
+    assert symbols.native(written) == name
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_functions_of_machine_code(written, name):
         ("/usr/bin/python3.11", "libpython"),
         ("/env/lib/python3.11/lib-dynload/_pickle.cpython-311-x86_64-linux-gnu.so", "_pickle"),
         ("/env/numpy.libs/libgfortran-040039e1.so.5.0.0", "libgfortran"),
-        ("/tmp/harness-0-00/work/Add1-1/inductor/ab/cabxyz.so", names.GENERATED),
-        ("/tmp/harness-1000-03/built/benchmarks.operators.Empty/loops/loops.so", names.GENERATED),
-        ("/home/a/.cache/torch-instruction-suite/cpp-07e0df58a16c3bbd.so", names.GENERATED),
+        ("/tmp/harness-0-00/work/Add1-1/inductor/ab/cabxyz.so", symbols.GENERATED),
+        ("/tmp/harness-1000-03/built/benchmarks.operators.Empty/loops/loops.so", symbols.GENERATED),
+        ("/home/a/.cache/torch-instruction-suite/cpp-07e0df58a16c3bbd.so", symbols.GENERATED),
         ("/tmp/harness-0-00/site/_client_requests.so", "_client_requests"),
-        ("???", names.UNMAPPED),
+        ("???", symbols.UNMAPPED),
     ],
 )
 def test_libraries(path, name):
-    assert names.library(path) == name
+    assert symbols.library(path) == name
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_libraries(path, name):
     ],
 )
 def test_files(path, name):
-    assert names.file(path) == name
+    assert symbols.file(path) == name
 
 
 def test_what_is_drawn_for_every_compile_is_left_out():
-    assert names.python("__compiled_fn_3_5b1c2d3e_0a1b_4c2d_8e9f_001122334455") == "__compiled_fn_3"
-    assert names.python("OutputGraph.compile_subgraph") == "OutputGraph.compile_subgraph"
+    assert symbols.python("__compiled_fn_3_5b1c2d3e_0a1b_4c2d_8e9f_001122334455") == "__compiled_fn_3"
+    assert symbols.python("OutputGraph.compile_subgraph") == "OutputGraph.compile_subgraph"

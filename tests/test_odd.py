@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import discovered, messages, session, workload
+from harness import protocol
+from harness.engine import client
 from harness.errors import CountError, SuiteError
-from harness.selection import find
+from harness.suite import asv_list, workload
+from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
 ODD = SUITES / "odd"
@@ -35,11 +37,11 @@ def here(counter, tmp_path_factory):
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("odd")))
         patch.setattr(tempfile, "tempdir", None)
         first = find(ODD, "processes.Quiet")
-        with session.session(workload.configuration_for(first, counter=counter, ahead="nothing")) as directory:
+        with client.session(workload.configuration_for(first, counter=counter, ahead="nothing")) as directory:
             yield directory
 
 
-def counted(name: str, directory: Path, *params: object) -> messages.Counted:
+def counted(name: str, directory: Path, *params: object) -> protocol.Counted:
     return workload.ask(find(ODD, name), params, directory)
 
 
@@ -51,9 +53,9 @@ def asked_elsewhere(directory: Path, name: str, **variables: str) -> list[dict]:
     script = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from harness import workload\n"
+        "from harness.suite import workload\n"
         "from harness.errors import HarnessError\n"
-        "from harness.selection import find\n"
+        "from harness.suite.selection import find\n"
         "found = find(Path(sys.argv[1]), sys.argv[2])\n"
         "for params in found.choices():\n"
         "    try:\n"
@@ -131,7 +133,7 @@ def test_values_with_one_text_are_kept_apart(tmp_path, monkeypatch, name):
         monkeypatch.setenv(f"ASV_{variable}", value)
     found = find(ODD, name)
     cases = found.choices()
-    with session.session(workload.configuration_for(found)) as directory:
+    with client.session(workload.configuration_for(found)) as directory:
         totals = [workload.ask(found, params, directory).total for params in cases]
     records = [json.loads(path.read_text()) for path in tmp_path.glob(f".asv/counts/abc/env/{name}/*/count.json")]
     assert sorted(record["total"] for record in records) == sorted(totals) and len(set(totals)) == len(cases)
@@ -168,7 +170,7 @@ def test_text_that_was_edited_after_the_start_is_refused(tmp_path, monkeypatch):
     text = "from harness import Workload\nN = 10\nclass Work(Workload):\n    def work(self):\n        return 2 * N\n"
     (suite / "work.py").write_text(text)
     work = find(suite, "work.Work")
-    with session.session(workload.configuration_for(work)) as directory:
+    with client.session(workload.configuration_for(work)) as directory:
         total = workload.ask(work, (), directory).total
         (suite / "work.py").write_text(text + "# only a comment\n")
         assert workload.ask(work, (), directory).total == total
@@ -201,7 +203,7 @@ def listed(root: Path, params: list[list[str]], version: str = "1", place: str =
 )
 def test_a_case_that_asv_lists_under_another_number_is_told(tmp_path, params, chosen, right):
     listed(tmp_path, params)
-    found = discovered.disagreement(tmp_path, "x.Y.track_instructions", "1", [["a", "b"]], chosen, ("letter",))
+    found = asv_list.disagreement(tmp_path, "x.Y.track_instructions", "1", [["a", "b"]], chosen, ("letter",))
     assert (found is None) == right
     assert right or "the parameter 'letter' of this case is" in found
 
@@ -212,16 +214,16 @@ def test_values_that_look_alike_are_what_asv_makes_of_them(tmp_path):
     values = [0.5, 0.5, "0.5", len, object(), object()]
     listed(tmp_path, _unique_param_ids([values]))
     for place in range(len(values)):
-        assert discovered.disagreement(tmp_path, "x.Y.track_instructions", "1", [values], (place,), ("v",)) is None
+        assert asv_list.disagreement(tmp_path, "x.Y.track_instructions", "1", [values], (place,), ("v",)) is None
 
 
 def test_a_list_of_another_version_or_none_says_nothing(tmp_path):
     arguments = ("x.Y.track_instructions", "1", [["a"]], (0,), ("letter",))
-    assert discovered.disagreement(tmp_path, *arguments) is None
+    assert asv_list.disagreement(tmp_path, *arguments) is None
     listed(tmp_path, [["'b'"]], version="2")
-    assert discovered.disagreement(tmp_path, *arguments) is None
+    assert asv_list.disagreement(tmp_path, *arguments) is None
     listed(tmp_path, [["'b'"]], place=".asv/pytorch/results")
-    assert discovered.disagreement(tmp_path, *arguments) is not None, "the newest list counts"
+    assert asv_list.disagreement(tmp_path, *arguments) is not None, "the newest list counts"
 
 
 # State

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import overlay, session, tree, wheels
-from harness.configuration import Configuration
+from harness.engine import client
+from harness.engine.configuration import Configuration
 from harness.errors import OverlayError, RepositoryError, StartError
-from harness.git import Repository
+from harness.overlay import install, tree, wheels
+from harness.overlay.git import Repository
 from tests.histories import SMALL_WORKER, History, small_history, small_wheel
 
 
@@ -33,7 +34,7 @@ class Installed:
         return Repository(self.history.folder)
 
     def lay(self, subject: str, where: Path | None = None) -> tree.Record:
-        return overlay.lay(self.repository, self.history.commits[subject], where)
+        return install.lay(self.repository, self.history.commits[subject], where)
 
     def run(self, statement: str) -> str:
         command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(self.site)!r}); {statement}"]
@@ -68,8 +69,8 @@ def installed(tmp_path, monkeypatch):
     wheel = small_wheel(history, history.commits["base"], tmp_path / "wheels", "1.0")
     wheels._pip("install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--target", str(site), str(wheel))
     compileall.compile_dir(site, quiet=2)
-    monkeypatch.setattr(overlay, "_site", lambda: site)
-    monkeypatch.setattr(overlay, "_home", lambda: home)
+    monkeypatch.setattr(install, "_site", lambda: site)
+    monkeypatch.setattr(install, "_home", lambda: home)
     real = sysconfig.get_path
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(site) if name == "purelib" else real(name))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -104,7 +105,7 @@ def test_from_a_to_b_to_a_gives_a_byte_for_byte(installed):
         assert installed.contents() != first
     assert installed.lay("python") == record
     assert installed.contents() == first
-    assert overlay.remove() and not overlay.remove()
+    assert install.remove() and not install.remove()
     assert installed.contents() == before
 
 
@@ -187,11 +188,11 @@ def test_python_that_does_not_import_on_the_binaries_fails_with_that_sentence(in
     installed.history.commit("broken")
     (tmp_path / "tree").mkdir()
     commit = installed.history.commits["broken"]
-    overlay.make(installed.repository, commit, wheels.unpacked(installed.site), tmp_path / "tree")
+    install.make(installed.repository, commit, wheels.unpacked(installed.site), tmp_path / "tree")
     (tmp_path / "suite").mkdir()
     (tmp_path / "suite/__init__.py").write_text('RULES = "torch"\n')
     told = Configuration("", 0, str(tmp_path / "suite"), "torch", counter="opcodes", overlay=str(tmp_path / "tree"))
-    with pytest.raises(StartError) as error, session.session(told):
+    with pytest.raises(StartError) as error, client.session(told):
         pass
     first, *rest = str(error.value).splitlines()
     assert first.startswith(f"the Python of commit {commit[:10]} does not import on the binaries of torch 1.0 (commit ")
@@ -222,16 +223,16 @@ def test_many_native_files_are_counted_and_the_first_named(installed):
 def test_a_history_too_shallow_to_tell_is_said(installed, tmp_path):
     shallow = tmp_path / "shallow"
     installed.history.git("clone", "--quiet", "--depth=1", f"file://{installed.history.folder}", str(shallow))
-    record = overlay.lay(Repository(shallow), installed.history.commits["native"])
+    record = install.lay(Repository(shallow), installed.history.commits["native"])
     assert record.native is None and "cannot be told" in str(record)
     assert f"`git fetch origin {record.wheel_commit}`" in str(record)
     assert installed.run("import torch, torch.testing._internal.generated.table; print(torch.work())") == "1010"
 
 
 def test_the_record_says_what_lies_there_and_an_interrupted_one_is_told(installed, monkeypatch):
-    assert overlay.installed() is None
+    assert install.installed() is None
     record = installed.lay("python")
-    assert tree.record_in(overlay.installed()) == record
+    assert tree.record_in(install.installed()) == record
 
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -240,7 +241,7 @@ def test_the_record_says_what_lies_there_and_an_interrupted_one_is_told(installe
     with pytest.raises(KeyboardInterrupt):
         installed.lay("deleted")
     with pytest.raises(OverlayError, match=r"was interrupted: run `.* -m harness overlay` again"):
-        overlay.installed()
+        install.installed()
     monkeypatch.undo()
     assert sources(contents(installed.home / "wheel"))["torch/lib/native.txt"] == b"1\n"
 
@@ -264,9 +265,9 @@ def test_being_killed_while_the_wheel_is_set_aside_or_put_back_loses_nothing(ins
     assert installed.run("import torch; print(torch.work())") == "1010"
     left[0] = moves
     with pytest.raises(KeyboardInterrupt):
-        overlay.remove()
+        install.remove()
     left[0] = 100
-    assert overlay.remove()
+    assert install.remove()
     assert installed.contents() == before
 
 
@@ -290,7 +291,7 @@ def test_another_wheel_can_take_its_place(installed, tmp_path):
     assert installed.run("import torch; print(torch.work(), torch.__version__)") == "2020 1.1"
     assert record.version == "1.1" and record.native == ("torch/csrc/native.cpp",)
     assert [path.name for path in installed.site.glob("*.dist-info")] == ["torch-1.1.dist-info"]
-    overlay.remove()
+    install.remove()
     assert installed.contents() == before
 
 
@@ -299,14 +300,14 @@ def test_pip_may_find_a_tree_only_where_it_would_leave_the_wheel_alone(installed
 
     def suits(text: str) -> bool:
         requirements.write_text(text)
-        return overlay.suits(requirements)
+        return install.suits(requirements)
 
     assert not suits("torch==1.0\n")  # nothing is laid
     installed.lay("python")
     assert suits("torch==1.0\nnumpy==2\n") and suits("numpy==2\ntorch==1.0  # the pin\n")
     for other in ("torch==1.1\n", "torch>=1.0\n", "torch==1.0.1\n", "numpy==2\n"):
         assert not suits(other), other
-    assert not overlay.suits(tmp_path / "nowhere")
+    assert not install.suits(tmp_path / "nowhere")
     small_wheel(installed.history, installed.history.commits["base"], tmp_path / "several", "1.1")
     installed.lay("python", tmp_path / "several")
     assert not suits("torch==1.0\n") and not suits("torch==1.1\n")
@@ -318,21 +319,21 @@ def test_what_is_no_clone_of_pytorch_is_said(installed, tmp_path):
     other.commit("first")
     before = installed.contents()
     with pytest.raises(OverlayError, match="holds no Python of torch: is it a clone of PyTorch"):
-        overlay.lay(Repository(other.folder), other.commits["first"])
+        install.lay(Repository(other.folder), other.commits["first"])
     with pytest.raises(RepositoryError):
-        overlay.lay(installed.repository, "1" * 40)
-    overlay.remove()
+        install.lay(installed.repository, "1" * 40)
+    install.remove()
     assert installed.contents() == before
 
 
 def test_without_torch_nothing_is_touched(installed, monkeypatch, tmp_path):
-    monkeypatch.setattr(overlay, "_site", lambda: tmp_path / "empty")
+    monkeypatch.setattr(install, "_site", lambda: tmp_path / "empty")
     (tmp_path / "empty").mkdir()
     with pytest.raises(OverlayError, match="install the pin"):
         installed.lay("python")
-    assert overlay.installed() is None
+    assert install.installed() is None
 
 
 def test_two_bisections_in_one_environment_do_not_mix_their_trees(installed):
-    with overlay.trees(), pytest.raises(OverlayError, match="somebody else bisects"), overlay.trees():
+    with install.trees(), pytest.raises(OverlayError, match="somebody else bisects"), install.trees():
         pass

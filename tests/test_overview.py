@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import asv_history, overview, site_scripts
+from harness.asv_plugin import history as asv_history
+from harness.asv_plugin import overview, third_party
 from tests import browsing
 from tests.browsing import Look, serving
 
 COMMITS = [(f"{number:040x}", 1_700_000_000 + number, f"commit {number}") for number in range(3)]
 #: For the tests alone.
-AXE = site_scripts.Package(
+AXE = third_party.Package(
     "axe-core",
     "4.14.1",
     "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
@@ -88,7 +89,7 @@ def browser():
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("axe")
-    with tarfile.open(site_scripts.fetch(AXE, folder)) as packed:
+    with tarfile.open(third_party.fetch(AXE, folder)) as packed:
         content = packed.extractfile("package/axe.min.js")
         assert content is not None
         return content.read().decode()

@@ -8,8 +8,9 @@ import sys
 import pytest
 from asv_runner import console
 
-from harness import asv_terminal, printable
-from harness.printable import Stream, shown
+from harness.asv_plugin import terminal
+from harness.system import printable
+from harness.system.printable import Stream, shown
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_asv_keeps_its_colours_and_no_others(capsys, monkeypatch):
     monkeypatch.setattr(console, "_color_text", console._color_text)
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
-    asv_terminal.guard()
-    asv_terminal.guard()
+    terminal.guard()
+    terminal.guard()
     console.color_print("name \x1b[31m", "green", " and \x1b[0m")
     assert capsys.readouterr().out == "\x1b[0;32mname \\x1b[31m\x1b[0m and \\x1b[0m\n"

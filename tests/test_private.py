@@ -17,11 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import cache, messages, private, session, tools, torch_builds, valgrind, wheels, workload
-from harness.definitions import TimerArgs
+from harness import protocol
+from harness.engine import client, valgrind, valgrind_tools
+from harness.engine.scratch import Scratch
 from harness.errors import CountError, OverlayError, StartError
-from harness.scratch import Scratch
-from harness.selection import find
+from harness.inside.definitions import TimerArgs
+from harness.overlay import wheels
+from harness.pytorch import builds
+from harness.suite import workload
+from harness.suite.selection import find
+from harness.system import cache, private
 from tests.conftest import SUITES, wait_until
 
 NOBODY = 65534
@@ -138,10 +143,10 @@ def test_a_supervisor_of_another_user_is_not_asked(shared):
     listening = subprocess.Popen([sys.executable, "-c", script, shared], stdout=subprocess.PIPE, text=True)
     try:
         assert wait_until(lambda: (shared / "harness.socket").exists())
-        ask = messages.Ask(messages.Case("module", "Work", 0, (), 1.0))
+        ask = protocol.Ask(protocol.Case("module", "Work", 0, (), 1.0))
         wait_until(lambda: (shared / "harness.socket").stat().st_mode & 0o777 == 0o777)
         with pytest.raises(CountError, match="was started by user nobody and is not asked: count in a folder of your"):
-            with session.asking(shared, ask):
+            with client.asking(shared, ask):
                 pass
         assert listening.communicate(timeout=20)[0] == "b''"  # not even what is counted was told
     finally:
@@ -236,9 +241,11 @@ def test_another_users_tool_is_built_anew_instead_of_loaded(shared, tmp_path, mo
     valgrind.find.cache_clear()
     folder = tmp_path / "valgrind"
     valgrind.find().link_own_files(folder)
-    name = tools._cached(valgrind.find(), tools.READABLE, tools._command(valgrind.find(), tools.READABLE))
+    name = valgrind_tools._cached(
+        valgrind.find(), valgrind_tools.READABLE, valgrind_tools._command(valgrind.find(), valgrind_tools.READABLE)
+    )
     plant("os.makedirs(a[0]); open(a[0] + '/' + a[1], 'w').write('theirs')", name.parent, name.name)
-    tools.furnish(folder, valgrind.find(), tools.READABLE)
+    valgrind_tools.furnish(folder, valgrind.find(), valgrind_tools.READABLE)
     assert not (folder / name.name).is_symlink() and (folder / name.name).read_bytes()[:4] == b"\x7fELF"
     assert name.read_text() == "theirs"
 
@@ -248,8 +255,8 @@ def test_statements_that_others_may_have_compiled_are_compiled_anew(tmp_path, ca
     compiler = tmp_path / "compiler"
     compiler.write_text('#!/bin/sh\necho run >>$0.runs\ncp "$1" "$3"\n')
     compiler.chmod(0o755)
-    made = torch_builds._Compiler(str(compiler), (), (), ("facts",), cached)
-    source = torch_builds.loop_source(TimerArgs(stmt=";", setup=""), 1)
+    made = builds._Compiler(str(compiler), (), (), ("facts",), cached)
+    source = builds.loop_source(TimerArgs(stmt=";", setup=""), 1)
 
     def runs() -> int:
         (tmp_path / "library.so").unlink(missing_ok=True)
@@ -287,7 +294,7 @@ def test_whoever_counts_is_told_once(cached, opcodes):
     cached.mkdir(parents=True)
     cached.chmod(0o777)
     notes: list[str] = []
-    with session.session(workload.configuration_for(Loop), notes.append):
+    with client.session(workload.configuration_for(Loop), notes.append):
         pass
     assert len(notes) == 1 and notes[0].startswith(f"the cache folder {cached} is not used, since others may write")
 

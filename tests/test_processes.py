@@ -2,14 +2,14 @@ import os
 import subprocess
 import sys
 
-from harness import processes
+from harness.system import processes
 from tests.conftest import wait_until
 
 
 def test_descendants_are_found_and_killed_even_in_sessions_of_their_own():
     script = (
         "import os, subprocess, sys\n"
-        "from harness import processes\n"
+        "from harness.system import processes\n"
         "processes.adopt_orphans()\n"
         "subprocess.run(['sh', '-c', 'setsid sleep 1000 & sleep 0.2'])\n"
         "before = processes.descendants(os.getpid())\n"
@@ -23,7 +23,7 @@ def test_descendants_are_found_and_killed_even_in_sessions_of_their_own():
 def test_a_process_can_be_bound_to_its_parents_life():
     script = (
         "import subprocess, sys, time\n"
-        "from harness import processes\n"
+        "from harness.system import processes\n"
         "child = subprocess.Popen(['sleep', '1000'], preexec_fn=processes.die_with_parent)\n"
         "print(child.pid, flush=True)\n"
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"

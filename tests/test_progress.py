@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness import progress
-from harness.messages import Case, Counted, Failed, Skipped
+from harness.engine import progress
+from harness.protocol import Case, Counted, Failed, Skipped
 
 CASE = Case("suite.module", "Work", 1, ("cpu",), 10.0)
 NAME = "module.Work(cpu)"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import callgrind_out, counter, valgrind
+from harness.engine import counters, valgrind
+from harness.inside.counters import read_total
 
 PROGRAM = Path(__file__).parent / "programs/bodies.cpp"
 
@@ -30,7 +31,7 @@ def counts(tmp_path_factory) -> dict[str, dict[str, dict[int, int]]]:
         scratch = folder / name
         for part in ("out", "log"):
             (scratch / part).mkdir(parents=True)
-        launch = counter.KINDS[name].launch(scratch)
+        launch = counters.KINDS[name].launch(scratch)
         process = subprocess.Popen(
             [*launch.command, str(program)],
             env={**os.environ, **launch.environment},
@@ -42,7 +43,7 @@ def counts(tmp_path_factory) -> dict[str, dict[str, dict[int, int]]]:
         lines = re.findall(r"^(.+) (\d+) (\d+)$", output, re.MULTILINE)
         for number, (body, size, read) in enumerate(lines, 1):
             if name == "callgrind":
-                read = callgrind_out.read_total(str(scratch / f"out/{process.pid}.{number}"))
+                read = read_total(str(scratch / f"out/{process.pid}.{number}"))
             found.setdefault(name, {}).setdefault(body, {})[int(size)] = int(read)
     return found
 

@@ -1,5 +1,5 @@
-from harness.messages import Case, Skipped
-from harness.schedule import Schedule
+from harness.engine.schedule import Schedule
+from harness.protocol import Case, Skipped
 
 
 def case(name, index):

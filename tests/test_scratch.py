@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import server
+from harness.engine.scratch import Scratch
 from harness.errors import StartError, SuiteError
-from harness.scratch import Scratch
+from harness.inside import server
 from tests.conftest import SUITES
 
 

@@ -1,14 +1,14 @@
 import pytest
 
-from harness import rules
-from harness.names import Function
-from harness.seams import Seams
-from harness.torch_seams import SEAMS
+from harness.profile import components
+from harness.profile.components import Seams
+from harness.profile.symbols import Function
+from harness.pytorch.components import SEAMS
 
 
 def test_rules_know_the_parts_of_what_they_count():
-    assert rules.load("torch").seams is SEAMS
-    assert rules.load("plain").seams == Seams()
+    assert components.load("torch") is SEAMS
+    assert components.load("plain") == Seams()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_machine_code(name, place, part):
         ("networkx/algorithms/flow.py", "networkx"),
         ("python/functools.py", "Python's library"),
         ("benchmarks/dtensor.py", "the workload"),
-        ("harness/torch_rules.py", "the harness"),
+        ("harness/inside/pytorch/adapter.py", "the harness"),
         ("<eval_with_key>", "generated code"),
         ("", "outside of the workload's Python"),
     ],

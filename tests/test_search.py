@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness import finding, messages
-from harness.search import Options, Search
+from harness import protocol
+from harness.bisect import findings
+from harness.bisect.search import Options, Search
 
 Count = Callable[[int, str, int], float | None]
 
@@ -19,23 +20,23 @@ class Prober:
 
     def __init__(self, digests: str, count: Count) -> None:
         points = tuple(
-            messages.Point(f"{number:040x}", "/wheel", "torch 1.0 (commit abc)", digest, own=True)
+            protocol.Point(f"{number:040x}", "/wheel", "torch 1.0 (commit abc)", digest, own=True)
             for number, digest in enumerate(digests)
         )
-        self.survey = messages.Survey(
+        self.survey = protocol.Survey(
             "work.Work", "1", "instructions", 0.004, ("of",), (("'all'",),), {"0": ("all",)}, points
         )
         self.asked: list[tuple[int, str, int]] = []
         self._count = count
 
-    def probe(self, probes: list[messages.Probe]) -> Any:
+    def probe(self, probes: list[protocol.Probe]) -> Any:
         for probe in probes:
             key = int(probe.commit, 16), probe.counter, probe.layout
             self.asked.append(key)
             value = self._count(*key)
             counts = {} if value is None else {"0": value}
             failures = {} if counts else {"0": "it does not import\nTraceback ..."}
-            yield messages.Probed(
+            yield protocol.Probed(
                 probe.number, counts, failures, "torch 1.0 (commit abc): no native file differs", (), {}
             )
 
@@ -50,11 +51,11 @@ class Shelf:
     def environment_name(self, counter: str) -> str:
         return f"environment-{counter}"
 
-    def saved(self, survey: Any, counter: str, point: messages.Point) -> dict[int, tuple[float, str]]:
+    def saved(self, survey: Any, counter: str, point: protocol.Point) -> dict[int, tuple[float, str]]:
         known = self.known.get((counter, point.commit))
         return {} if known is None else {0: (known, "torch 1.0 (commit abc): no native file differs")}
 
-    def save(self, survey: Any, counter: str, point: messages.Point, counts: Any, failures: Any) -> None:
+    def save(self, survey: Any, counter: str, point: protocol.Point, counts: Any, failures: Any) -> None:
         self.stored[counter, point.commit] = counts
 
 
@@ -69,7 +70,7 @@ class Repository:
         return ["torch/file.py"]
 
 
-def search(digests: str, count: Count, shelf: Shelf | None = None, **options: Any) -> tuple[finding.Finding, Prober]:
+def search(digests: str, count: Count, shelf: Shelf | None = None, **options: Any) -> tuple[findings.Finding, Prober]:
     prober = Prober(digests, count)
     made: Any = Search(shelf or Shelf(), prober, Repository(), Options(cores=2, **options))  # type: ignore[arg-type]
     (found,) = made.run()
@@ -87,7 +88,7 @@ def test_the_ends_and_what_is_found_are_counted_with_the_counter_that_confirms()
     assert {counter for _, counter, _ in prober.asked[2:-2]} == {"readable"}
     (step,) = found.steps
     assert found.outcome == "found" and step.culprit.subject == "subject 5" and step.culprit.files == ("torch/file.py",)
-    assert step.change == finding.Change(1000, 1050) and step.counter == "callgrind" and step.doubt is None
+    assert step.change == findings.Change(1000, 1050) and step.counter == "callgrind" and step.doubt is None
 
 
 def test_equal_trees_next_to_each_other_are_counted_once_and_the_first_of_them_is_named():
@@ -106,7 +107,7 @@ def test_a_step_near_noise_gets_a_second_opinion_and_a_clear_one_does_not():
     assert {layout for _, _, layout in prober.asked} == {0}
     found, prober = search("abcd", step_at(2, size=1.006))
     assert [key for key in prober.asked if key[2]] == [(1, "readable", 1), (2, "readable", 1)]
-    assert found.outcome == "found" and found.steps[0].elsewhere == finding.Change(1000, 1006)
+    assert found.outcome == "found" and found.steps[0].elsewhere == findings.Change(1000, 1006)
 
 
 @pytest.mark.parametrize("elsewhere", [1.0, 1.003, 0.99])
@@ -165,16 +166,16 @@ def test_a_second_opinion_is_not_saved():
 
 
 def test_outcomes_of_several_cases():
-    def of(outcome: str) -> finding.Finding:
-        change = finding.Change(1, 2)
-        culprit = finding.Culprit("c", "s", ())
+    def of(outcome: str) -> findings.Finding:
+        change = findings.Change(1, 2)
+        culprit = findings.Culprit("c", "s", ())
         return {
-            "no change": finding.Finding("case", change),
-            "cannot tell": finding.Finding("case", None),
-            "found": finding.Finding("case", change, (finding.Found(culprit, change, "callgrind"),)),
+            "no change": findings.Finding("case", change),
+            "cannot tell": findings.Finding("case", None),
+            "found": findings.Finding("case", change, (findings.Found(culprit, change, "callgrind"),)),
         }[outcome]
 
-    assert finding.outcome([of("no change"), of("cannot tell"), of("found")]) == "found"
-    assert finding.outcome([of("no change"), of("cannot tell")]) == "cannot tell"
-    assert finding.outcome([of("no change")]) == "no change"
-    assert len(set(finding.STATUS.values()) | {1, 2}) == 5
+    assert findings.outcome([of("no change"), of("cannot tell"), of("found")]) == "found"
+    assert findings.outcome([of("no change"), of("cannot tell")]) == "cannot tell"
+    assert findings.outcome([of("no change")]) == "no change"
+    assert len(set(findings.STATUS.values()) | {1, 2}) == 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import asv
 import pytest
 
-from harness import site_scripts
+from harness.asv_plugin import third_party
 from harness.errors import StartError
 
 PAGE = (
@@ -36,8 +36,8 @@ CONTENT = tarball(a_js="alert(1)", LICENSE="MIT")
 def page(tmp_path, monkeypatch):
     """A page with one script, and an npm that brings it."""
     digest = base64.b64encode(hashlib.sha512(CONTENT).digest()).decode()
-    package = site_scripts.Package("a", "1.0", f"sha512-{digest}", {"a.min.js": "a.js"}, "LICENSE")
-    monkeypatch.setattr(site_scripts, "PACKAGES", (package,))
+    package = third_party.Package("a", "1.0", f"sha512-{digest}", {"a.min.js": "a.js"}, "LICENSE")
+    monkeypatch.setattr(third_party, "PACKAGES", (package,))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "content").write_bytes(CONTENT)
     npm(tmp_path, monkeypatch, f"cp {tmp_path}/content a-1.0.tgz")
@@ -56,17 +56,17 @@ def npm(tmp_path, monkeypatch, does):
 
 
 def test_the_page_uses_what_npm_brought_and_the_licence_lies_beside(page):
-    site_scripts.bring(page.parent)
+    third_party.bring(page.parent)
     assert page.read_text() == '<script src="scripts/a/a.js" onerror="f()"></script>'
     assert (page.parent / "scripts/a/a.js").read_text() == "alert(1)"
     assert (page.parent / "scripts/a/LICENSE").read_text() == "MIT"
 
 
 def test_npm_is_asked_once(page, tmp_path, monkeypatch):
-    site_scripts.bring(page.parent)
+    third_party.bring(page.parent)
     npm(tmp_path, monkeypatch, "exit 1")
     page.write_text(PAGE)
-    site_scripts.bring(page.parent)
+    third_party.bring(page.parent)
     assert "scripts/a/a.js" in page.read_text()
 
 
@@ -84,17 +84,17 @@ def test_npm_is_asked_once(page, tmp_path, monkeypatch):
 def test_what_npm_does_not_bring_leaves_the_page_as_it_was(page, tmp_path, monkeypatch, does, sentence):
     npm(tmp_path, monkeypatch, does)
     with pytest.raises(StartError, match=sentence):
-        site_scripts.bring(page.parent)
+        third_party.bring(page.parent)
     assert page.read_text() == PAGE and not (page.parent / "scripts").exists()
 
 
 def test_a_script_that_is_not_known_is_named(page):
     page.write_text(PAGE.replace("a.min.js", "new.js"))
     with pytest.raises(StartError, match="scripts that are not known here: new.js"):
-        site_scripts.bring(page.parent)
+        third_party.bring(page.parent)
 
 
 def test_every_script_of_this_asv_is_known():
     text = (Path(asv.__file__).parent / "www/index.html").read_text()
-    wanted = {link for _, link, _ in site_scripts._LINK.findall(text)}
-    assert wanted == {link for package in site_scripts.PACKAGES for link in package.links}
+    wanted = {link for _, link, _ in third_party._LINK.findall(text)}
+    assert wanted == {link for package in third_party.PACKAGES for link in package.links}

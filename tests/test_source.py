@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness import source
+from harness.engine import source
 
 SUITE = '''
 """A suite."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import rules, session, workload
+from harness.engine import client
 from harness.errors import CountError
-from harness.messages import Counted
-from harness.selection import find
+from harness.inside import rules
+from harness.protocol import Counted
+from harness.suite import workload
+from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
 pytestmark = pytest.mark.torch
@@ -39,7 +41,7 @@ def suite(tmp_path_factory) -> Path:
 def serve(suite: Path, counter: str, told: list[str], **changes):
     """A session; what it has to say goes to `told`."""
     detach = find(suite, "small.SmallDetach")
-    return session.session(workload.configuration_for(detach, ahead="nothing", counter=counter, **changes), told.append)
+    return client.session(workload.configuration_for(detach, ahead="nothing", counter=counter, **changes), told.append)
 
 
 def count_all(suite: Path, directory: Path) -> dict[tuple, Counted]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from harness import StartError, TimerArgs, cache, torch_builds
-from harness.definitions import Language
+from harness import StartError, TimerArgs
 from harness.errors import CaseSkipped, CountError
+from harness.inside.definitions import Language
+from harness.inside.pytorch import built_files
+from harness.pytorch import builds
+from harness.system import cache
 
 HEADERS = """
 #include <string>
@@ -24,19 +26,19 @@ def compiler(tmp_path, monkeypatch):
     headers = tmp_path / "include/torch"
     headers.mkdir(parents=True)
     (headers / "torch.h").write_text(HEADERS)
-    options = (*torch_builds._FLAGS, f"-I{headers.parent}", f"-I{Path(torch_builds.__file__).parent}")
+    options = (*builds._FLAGS, f"-I{headers.parent}", f"-I{builds._COUNTING.parent}")
     asked = []
 
     def find(cached):
-        return torch_builds._Compiler("g++", options, (), ("facts",), cached)
+        return builds._Compiler("g++", options, (), ("facts",), cached)
 
     def run(command, **keywords):
         asked.append(command)
         return run_really(command, **keywords)
 
     run_really = subprocess.run
-    monkeypatch.setattr(torch_builds._Compiler, "find", find)
-    monkeypatch.setattr(torch_builds.subprocess, "run", run)
+    monkeypatch.setattr(builds._Compiler, "find", find)
+    monkeypatch.setattr(builds.subprocess, "run", run)
     return asked
 
 
@@ -46,7 +48,7 @@ def cpp(stmt, setup="", **fields):
 
 def build(tmp_path, loops, folder="built"):
     (tmp_path / folder).mkdir()
-    torch_builds.build_loops(loops, tmp_path / folder, tmp_path / "cache")
+    builds.build_loops(loops, tmp_path / folder, tmp_path / "cache")
     return tmp_path / folder
 
 
@@ -54,7 +56,7 @@ def outcomes(folder, numbers):
     found = {}
     for number in numbers:
         try:
-            found[number] = torch_builds.built(folder, number).name
+            found[number] = built_files.find(folder, number).name
         except CountError as error:
             found[number] = str(error)
     return found
@@ -64,7 +66,7 @@ def test_all_statements_go_into_one_library_in_one_compilation(tmp_path, compile
     folder = build(tmp_path, {number: cpp(f"x += {number};", "int x = 0;") for number in range(5)})
     assert set(outcomes(folder, range(5)).values()) == {"loops.so"} and len(compiler) == 1
     library = ctypes.CDLL(str(folder / "loops.so"))
-    assert all(hasattr(library, name) for name in ("loop_0", "loop_4", torch_builds.EMPTY_SYMBOL))
+    assert all(hasattr(library, name) for name in ("loop_0", "loop_4", built_files.EMPTY_SYMBOL))
 
 
 def test_a_library_is_compiled_once_for_equal_sources(tmp_path, compiler):
@@ -151,7 +153,7 @@ def test_what_is_thrown_in_a_loop_comes_back_as_a_sentence(tmp_path, compiler):
     ],
 )
 def test_brackets_are_matched_outside_of_strings_and_comments(code, reason):
-    assert torch_builds.unbalanced(code) == reason
+    assert builds.unbalanced(code) == reason
 
 
 # TorchScript
@@ -166,11 +168,11 @@ def test_models_are_scripted_and_saved_or_each_told_why_not(tmp_path):
         1: "def model(x):\n    return x + 1\n",
         2: "def model(x):\n    return open(x)\n",
     }
-    torch_builds.save_models(models, tmp_path)
-    assert torch.jit.load(str(torch_builds.built(tmp_path, 1)))(torch.ones(1)).item() == 2
-    assert torch.jit.load(str(torch_builds.built(tmp_path, 0)))(torch.ones(4)).shape == (2,)
+    builds.save_models(models, tmp_path)
+    assert torch.jit.load(str(built_files.find(tmp_path, 1)))(torch.ones(1)).item() == 2
+    assert torch.jit.load(str(built_files.find(tmp_path, 0)))(torch.ones(4)).shape == (2,)
     with pytest.raises(CountError, match="(?s)TorchScript does not take the model.*open"):
-        torch_builds.built(tmp_path, 2)
+        built_files.find(tmp_path, 2)
 
 
 @pytest.mark.torch
@@ -181,9 +183,9 @@ def test_without_torchscript_its_cases_are_skipped_with_the_reason(tmp_path, mon
         raise RuntimeError("torch.jit.script is not supported in Python 4")
 
     monkeypatch.setattr(torch.jit, "script", dropped)
-    torch_builds.save_models({0: "model = torch.nn.Linear(4, 2)"}, tmp_path)
+    builds.save_models({0: "model = torch.nn.Linear(4, 2)"}, tmp_path)
     with pytest.raises(CaseSkipped, match="TorchScript is not to be had here: RuntimeError: torch.jit.script is not"):
-        torch_builds.built(tmp_path, 0)
+        built_files.find(tmp_path, 0)
 
 
 def test_the_cache_takes_whole_files_only_and_never_fails(tmp_path, monkeypatch):

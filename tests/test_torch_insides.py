@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness import torch_insides, torch_rules
-from harness.counter import OpcodeCounter
 from harness.errors import CountError
-from harness.torch_insides import EFFECTS, NEEDED, Found, Rehearsal, Seen
+from harness.inside.counters import OpcodeCounter
+from harness.inside.pytorch import adapter, internals
+from harness.inside.pytorch.internals import EFFECTS, NEEDED, Found, Rehearsal, Seen
 
 PARALLEL = "torch.__config__.parallel_info"
 
@@ -23,7 +23,7 @@ def seen(*events: str, steps: int = 4) -> Seen:
     return found
 
 
-ALL_SEEN = seen(*torch_rules.PHASES, "dynamo", "pass.of.some.kind")
+ALL_SEEN = seen(*adapter.PHASES, "dynamo", "pass.of.some.kind")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def torch(monkeypatch) -> dict[str, Any]:
         value = effect.accepted[0]
         called = effect.seen.endswith("()")
         names[effect.seen.removesuffix("()")] = (lambda value=value: value) if called else value
-    for variable, (name, _) in torch_insides.CACHES.items():
+    for variable, (name, _) in internals.CACHES.items():
         names[name] = lambda *arguments, variable=variable: os.environ[variable]
     names["torch.__version__"] = "9.9"
     names[PARALLEL] = lambda: "ATen\n\tmkl_get_max_threads() : 1\n"
@@ -45,12 +45,12 @@ def torch(monkeypatch) -> dict[str, Any]:
         except KeyError:
             raise AttributeError(name) from None
 
-    monkeypatch.setattr(torch_insides, "_resolve", resolve)
+    monkeypatch.setattr(internals, "_resolve", resolve)
     return names
 
 
 def look(rehearsal: Rehearsal | None = None, absent: tuple[str, ...] = (), processor: str | None = None) -> Found:
-    return torch_insides.look(torch_rules.PHASES, absent, rehearsal or Rehearsal(("eager",), seen=ALL_SEEN), processor)
+    return internals.look(adapter.PHASES, absent, rehearsal or Rehearsal(("eager",), seen=ALL_SEEN), processor)
 
 
 def test_of_a_torch_that_has_everything_nothing_is_said(torch):
@@ -78,7 +78,7 @@ def test_a_variable_without_effect_is_said_with_the_value_found(torch, monkeypat
 def test_every_variable_of_the_environment_is_looked_for():
     """But two: what Inductor compiles for _compile_for_avx2 looks at, and what MKL uses stands in a text."""
     looked_for = {effect.variable for effect in EFFECTS} | {"TORCHINDUCTOR_CPP_MARCH", "MKL_NUM_THREADS"}
-    assert torch_rules.RULES.environment().keys() == looked_for
+    assert adapter.RULES.environment().keys() == looked_for
 
 
 def test_threads_of_mkl_are_said_and_a_torch_without_mkl_has_none(torch):
@@ -92,10 +92,10 @@ def test_threads_of_mkl_are_said_and_a_torch_without_mkl_has_none(torch):
     assert "has no torch.__config__.parallel_info" in note
 
 
-@pytest.mark.parametrize("variable", torch_insides.CACHES)
+@pytest.mark.parametrize("variable", internals.CACHES)
 def test_a_cache_that_lies_elsewhere_is_said(torch, monkeypatch, tmp_path, variable):
     monkeypatch.setenv(variable, "as before")
-    name, _ = torch_insides.CACHES[variable]
+    name, _ = internals.CACHES[variable]
     torch[name] = lambda *arguments: "/var/tmp/shared"
     (note,) = look().notes
     assert f"does not heed {variable} ({name} says '/var/tmp/shared' for " in note
@@ -107,8 +107,8 @@ def test_a_cache_that_lies_elsewhere_is_said(torch, monkeypatch, tmp_path, varia
 
 def test_a_variable_of_a_worker_is_among_those_looked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "environ", {})
-    torch_rules.RULES.enter_worker(str(tmp_path))
-    assert os.environ.keys() == torch_insides.CACHES.keys()
+    adapter.RULES.enter_worker(str(tmp_path))
+    assert os.environ.keys() == internals.CACHES.keys()
 
 
 def test_modules_processor_and_failed_rehearsals_are_said(torch):
@@ -119,9 +119,9 @@ def test_modules_processor_and_failed_rehearsals_are_said(torch):
     assert modules.startswith("torch 9.9 comes without torch._a, torch._b: ")
 
 
-@pytest.mark.parametrize("event", torch_rules.PHASES)
+@pytest.mark.parametrize("event", adapter.PHASES)
 def test_an_event_that_is_logged_no_more_takes_all_phases_with_it(torch, event):
-    others = [name for name in torch_rules.PHASES if name != event]
+    others = [name for name in adapter.PHASES if name != event]
     found = look(Rehearsal(("eager",), seen=seen(*others, "another", "pass.of.some.kind")))
     assert found.notes == (found.no_phases,) and found.no_steps is None
     logged = ", ".join(sorted([*others, "another"]))
@@ -150,7 +150,7 @@ def dynamo(monkeypatch) -> types.SimpleNamespace:
     utils = types.SimpleNamespace(_instruction_counter="torch's own", ChromiumEventLogger=ChromiumEventLogger)
     config = types.SimpleNamespace(record_compile_time_instruction_count=False)
     modules = {"torch._dynamo.utils": utils, "torch._dynamo.config": config}
-    monkeypatch.setattr(torch_insides, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
+    monkeypatch.setattr(internals, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
     return types.SimpleNamespace(utils=utils, config=config)
 
 
@@ -184,7 +184,7 @@ def compiles(dynamo: types.SimpleNamespace) -> Callable[[], None]:
 
 def numbers(region: str, work: Callable[[], None]) -> dict[str, int]:
     counter = OpcodeCounter(None, "", True)
-    made = torch_rules.RULES.regions[region](counter)
+    made = adapter.RULES.regions[region](counter)
     made.count(work, 1)
     (reading,) = made.read()
     return reading.numbers
@@ -199,7 +199,7 @@ def test_what_inductor_does_within_aotautograd_is_the_backends(dynamo):
 
 
 def test_without_its_events_a_compile_is_told_whole(dynamo, monkeypatch):
-    monkeypatch.setattr(torch_rules.RULES, "found", Found(no_phases="an event is missing"))
+    monkeypatch.setattr(adapter.RULES, "found", Found(no_phases="an event is missing"))
     assert numbers("compile", compiles(dynamo)).keys() == {"total"}
     told = numbers("work", compiles(dynamo))
     assert told.keys() == {"compile"} and told["compile"] > 6000
@@ -207,7 +207,7 @@ def test_without_its_events_a_compile_is_told_whole(dynamo, monkeypatch):
 
 def test_without_its_compile_steps_work_is_counted_and_the_compile_region_says_why_not(dynamo, monkeypatch):
     del dynamo.utils._instruction_counter
-    monkeypatch.setattr(torch_rules.RULES, "found", Found(no_steps="no steps are told of"))
+    monkeypatch.setattr(adapter.RULES, "found", Found(no_steps="no steps are told of"))
     assert numbers("work", lambda: spend(100)) == {}
     with pytest.raises(CountError, match="no steps are told of"):
         numbers("compile", lambda: spend(100))
@@ -220,7 +220,7 @@ def test_a_watcher_leaves_torch_as_it_was(dynamo):
     restore = found.install()
     assert dynamo.config.record_compile_time_instruction_count is True
     compiles(dynamo)()
-    assert found.steps == 1 and found.events == {*torch_rules.PHASES, "code_gen"}
+    assert found.steps == 1 and found.events == {*adapter.PHASES, "code_gen"}
     restore()
     assert (logger.log_event_start, logger.log_event_end) == before
     assert dynamo.utils._instruction_counter == "torch's own"

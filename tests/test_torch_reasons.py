@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness import Statements, kept, session, workload
-from harness.names import Function
-from harness.selection import every, find
-from harness.torch_seams import SEAMS
+from harness import Statements
+from harness.engine import client
+from harness.profile.symbols import Function
+from harness.pytorch.components import SEAMS
+from harness.store import records
+from harness.suite import workload
+from harness.suite.selection import every, find
 from tests.test_torch import suite  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.torch
@@ -28,7 +31,7 @@ def claims(suite: Path) -> dict[str, Any]:  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], kept.Place]:  # noqa: F811
+def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], records.Place]:  # noqa: F811
     """By workload and parameters: where is kept what Callgrind counted, and beside it the view by Python function."""
     root = tmp_path_factory.mktemp("reasons") / ".asv"
     cases = list(CASES.items())
@@ -38,11 +41,11 @@ def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], kept.Place]:  # n
     found = {}
     for counter, wanted in (("callgrind", dict.fromkeys(cases + overhead)), ("frames", cases)):
         configuration = workload.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing", counter=counter)
-        with session.session(configuration) as directory, ThreadPoolExecutor(2) as pool:
+        with client.session(configuration) as directory, ThreadPoolExecutor(2) as pool:
             asked = []
             for name, params in wanted:
                 one = find(suite, f"small.{name}")
-                place = kept.Place(root, "c0ffee", "environment", one.benchmark(), tuple(map(str, params)))
+                place = records.Place(root, "c0ffee", "environment", one.benchmark(), tuple(map(str, params)))
                 found.setdefault((name, params), place)
                 asked.append(pool.submit(workload.ask, one, params, directory, place=place))
             for answer in asked:
@@ -51,8 +54,8 @@ def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], kept.Place]:  # n
 
 
 @pytest.fixture(scope="module")
-def counted(places) -> dict[str, kept.Kept]:
-    return {name: kept.Kept.load(places[name, params].folder) for name, params in CASES.items()}
+def counted(places) -> dict[str, records.Kept]:
+    return {name: records.Kept.load(places[name, params].folder) for name, params in CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -116,7 +119,7 @@ def test_every_benchmark_that_measures_overhead_is_looked_at(suite):  # noqa: F8
 def test_what_measures_overhead_has_few_instructions_in_kernels(places):
     """The largest seen: 5 % (Random). AddBackward on 512 by 512 has 33 %."""
     shares = {
-        (name, *params): share_of_kernels(kept.Kept.load(place.folder).profile())
+        (name, *params): share_of_kernels(records.Kept.load(place.folder).profile())
         for (name, params), place in places.items()
         if name != "SmallAOTDispatcher"
     }
@@ -125,5 +128,5 @@ def test_what_measures_overhead_has_few_instructions_in_kernels(places):
     assert {case: share for case, share in shares.items() if share > MOST} == {}, told
     # Those that do go through elements, so that kernels are still known as such.
     for name in ("SmallAddBackward", "SmallInplace", "SmallRandom"):
-        profile = kept.Kept.load(places[name, ("cpu",)].folder).profile()
+        profile = records.Kept.load(places[name, ("cpu",)].folder).profile()
         assert any(spent.own for function, spent in profile.functions.items() if SEAMS.of(function, False) == "kernels")

@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from harness import torch_insides, torch_rules
 from harness.errors import StartError
+from harness.inside.pytorch import adapter, internals
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def importing(monkeypatch):
             if missing[name] is not None:
                 raise ModuleNotFoundError(f"No module named {missing[name]!r}", name=missing[name])
 
-        monkeypatch.setattr(torch_rules, "PRELOAD", tuple(missing))
-        monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=import_module))
-        monkeypatch.setattr(torch_rules, "_rehearse", lambda: torch_insides.Rehearsal(("eager",)))
-        monkeypatch.setattr(torch_rules, "_compile_for_avx2", lambda: "for another processor")
-        monkeypatch.setattr(torch_insides, "look", lambda *given: torch_insides.Found((repr(given[1:]),)))
+        monkeypatch.setattr(adapter, "PRELOAD", tuple(missing))
+        monkeypatch.setattr(adapter, "importlib", types.SimpleNamespace(import_module=import_module))
+        monkeypatch.setattr(adapter, "_rehearse", lambda: internals.Rehearsal(("eager",)))
+        monkeypatch.setattr(adapter, "_compile_for_avx2", lambda: "for another processor")
+        monkeypatch.setattr(internals, "look", lambda *given: internals.Found((repr(given[1:]),)))
         return imported
 
     return prepare
@@ -35,11 +35,11 @@ def test_what_a_release_does_not_have_is_passed_over_and_told(importing):
     imported = importing(
         {"torch": None, "torch._new": "torch._new", "torch.a.b": "torch.a", "torch.c": "jax", "torch.d": None}
     )
-    rules = torch_rules.TorchRules()
+    rules = adapter.TorchRules()
     assert rules.notes() == ()
     rules.preload()
-    assert imported == list(torch_rules.PRELOAD)
-    rehearsal = torch_insides.Rehearsal(("eager",)).done
+    assert imported == list(adapter.PRELOAD)
+    rehearsal = internals.Rehearsal(("eager",)).done
     (told,) = rules.notes()
     assert told.startswith(f"(['torch._new', 'torch.a.b'], Rehearsal(done={rehearsal}")
     assert told.endswith("'for another processor')")
@@ -48,13 +48,13 @@ def test_what_a_release_does_not_have_is_passed_over_and_told(importing):
 def test_a_module_that_needs_one_of_torchs_own_that_is_gone_is_a_failure(importing):
     importing({"torch": None, "torch.distributed.tensor": "torch._gone"})
     with pytest.raises(ModuleNotFoundError, match=r"torch\._gone"):
-        torch_rules.TorchRules().preload()
+        adapter.TorchRules().preload()
 
 
 def test_without_torch_the_cure_is_said(importing):
     importing({"torch": "torch"})
     with pytest.raises(StartError, match="install the pin"):
-        torch_rules.TorchRules().preload()
+        adapter.TorchRules().preload()
 
 
 def builder(monkeypatch, flag: str, **settings: str) -> types.SimpleNamespace:
@@ -64,25 +64,25 @@ def builder(monkeypatch, flag: str, **settings: str) -> types.SimpleNamespace:
         "torch._inductor.config": types.SimpleNamespace(cpp=types.SimpleNamespace(**settings)),
         "torch._inductor.cpp_builder": compiler,
     }
-    monkeypatch.setattr(torch_rules, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
+    monkeypatch.setattr(adapter, "importlib", types.SimpleNamespace(import_module=modules.__getitem__))
     return compiler
 
 
 @pytest.mark.parametrize("has_setting", [False, True])
 def test_a_release_without_a_setting_for_the_processor_compiles_for_avx2_too(monkeypatch, has_setting):
     compiler = builder(monkeypatch, "march=native", **({"march": "x86-64-v3"} if has_setting else {}))
-    assert torch_rules._compile_for_avx2() is None
+    assert adapter._compile_for_avx2() is None
     flags, linking = compiler._get_optimization_cflags("g++")
     assert flags == ["O3", "march=native" if has_setting else "march=x86-64-v3"] and linking == ["link"]
 
 
 def test_that_inductor_compiles_for_another_processor_is_said(monkeypatch):
     builder(monkeypatch, "march=native", march="native")
-    assert "(torch._inductor.config.cpp.march is 'native')" in (torch_rules._compile_for_avx2() or "")
+    assert "(torch._inductor.config.cpp.march is 'native')" in (adapter._compile_for_avx2() or "")
     builder(monkeypatch, "mcpu=native")
-    assert "(torch._inductor.cpp_builder gives the compiler O3 mcpu=native)" in (torch_rules._compile_for_avx2() or "")
+    assert "(torch._inductor.cpp_builder gives the compiler O3 mcpu=native)" in (adapter._compile_for_avx2() or "")
     del builder(monkeypatch, "march=native")._get_optimization_cflags
-    assert "(there is neither torch._inductor.config.cpp.march nor " in (torch_rules._compile_for_avx2() or "")
+    assert "(there is neither torch._inductor.config.cpp.march nor " in (adapter._compile_for_avx2() or "")
 
 
 def test_what_cannot_be_rehearsed_is_told_with_the_reason_and_the_rest_is(monkeypatch):
@@ -105,8 +105,8 @@ def test_what_cannot_be_rehearsed_is_told_with_the_reason_and_the_rest_is(monkey
         "torch.testing._internal.two_tensor": types.SimpleNamespace(TwoTensor=lambda a, b: None),
     }
     imports = types.SimpleNamespace(import_module=modules.__getitem__)
-    for module in (torch_rules, torch_insides):
+    for module in (adapter, internals):
         monkeypatch.setattr(module, "importlib", imports)
-    rehearsal = torch_rules._rehearse()
+    rehearsal = adapter._rehearse()
     assert (rehearsal.done, rehearsal.failed) == (("eager", "subclass"), {"inductor": "TypeError: no compiler"})
     assert len(resets) == 3 and rehearsal.seen.events == set()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import torch_sources
+from harness.overlay import pytorch_files
 
 COMMIT = [
     "torch/__init__.py",
@@ -25,7 +25,7 @@ COMMIT = [
 
 
 def test_a_commit_lays_what_its_wheel_would_hold_on_pythons_side():
-    laid = torch_sources.laid(COMMIT, shipped=["torch/_inductor/interface.cpp"])
+    laid = pytorch_files.laid(COMMIT, shipped=["torch/_inductor/interface.cpp"])
     assert laid == {
         "torch/__init__.py",
         "torch/nn/__init__.py",
@@ -38,7 +38,7 @@ def test_a_commit_lays_what_its_wheel_would_hold_on_pythons_side():
         "torchgen/__init__.py",
         "torchgen/gen.py",
     }  # not: modules outside of packages, C++ and its tools, tests
-    assert "torch/_inductor/interface.cpp" not in torch_sources.laid(COMMIT, shipped=[])
+    assert "torch/_inductor/interface.cpp" not in pytorch_files.laid(COMMIT, shipped=[])
 
 
 @pytest.mark.parametrize(
@@ -63,31 +63,31 @@ def test_a_commit_lays_what_its_wheel_would_hold_on_pythons_side():
     ],
 )
 def test_what_the_binaries_depend_on(path, native):
-    assert torch_sources.is_native(path) is native
+    assert pytorch_files.is_native(path) is native
 
 
 def test_data_that_is_laid_over_is_no_native_difference_and_a_generator_is():
     changed = ["torch/_inductor/interface.cpp", "torchgen/gen.py", "c10/core/Device.h", "docs/index.rst"]
-    assert torch_sources.native(changed, overlaid=changed[:2]) == ["c10/core/Device.h", "torchgen/gen.py"]
+    assert pytorch_files.native(changed, overlaid=changed[:2]) == ["c10/core/Device.h", "torchgen/gen.py"]
 
 
 def test_what_stays_with_the_binaries_is_what_the_wheels_commit_does_not_hold():
     tracked = {"torch/nn/linear.py", "torch/_C/_nn.pyi"}
-    assert torch_sources.belongs_to_binaries("torch/version.py", tracked)
-    assert torch_sources.belongs_to_binaries("torch/_C.so", tracked)
-    assert torch_sources.belongs_to_binaries("torch/lib/libtorch.so", tracked)
-    assert not torch_sources.belongs_to_binaries("torch/nn/linear.py", tracked)
+    assert pytorch_files.belongs_to_binaries("torch/version.py", tracked)
+    assert pytorch_files.belongs_to_binaries("torch/_C.so", tracked)
+    assert pytorch_files.belongs_to_binaries("torch/lib/libtorch.so", tracked)
+    assert not pytorch_files.belongs_to_binaries("torch/nn/linear.py", tracked)
 
 
 def test_without_the_wheels_commit_generated_files_are_known_by_name():
     for path in ("torch/version.py", "torch/_C/_nn.pyi", "torchgen/packaged/autograd/README.md", "torch/_C.so"):
-        assert torch_sources.belongs_to_binaries(path, None), path
+        assert pytorch_files.belongs_to_binaries(path, None), path
     for path in ("torch/nn/linear.py", "torch/_inductor/template.py.jinja", "torch/nn/parameter.pyi"):
-        assert not torch_sources.belongs_to_binaries(path, None), path
+        assert not pytorch_files.belongs_to_binaries(path, None), path
 
 
 def test_a_version_file_names_the_wheels_commit():
     commit = "cf30153c4c131c8164ee7798e5022d810682e2cb"
     text = f"__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\ngit_version = '{commit}'\n"
-    assert torch_sources.version_and_commit(text) == ("2.13.0+cpu", commit)
-    assert torch_sources.version_and_commit(text.replace(commit, "Unknown")) is None
+    assert pytorch_files.version_and_commit(text) == ("2.13.0+cpu", commit)
+    assert pytorch_files.version_and_commit(text.replace(commit, "Unknown")) is None

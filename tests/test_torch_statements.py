@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import GroupedSetup, GroupedStmts, Statements, session, torch_builds, workload
-from harness.definitions import Language
+from harness import GroupedSetup, GroupedStmts, Statements
+from harness.engine import client
 from harness.errors import CountError
-from harness.messages import Counted
-from harness.selection import find
-from harness.torch_statements import python_functions
+from harness.inside.definitions import Language
+from harness.inside.pytorch import built_files
+from harness.inside.pytorch.statements import python_functions
+from harness.protocol import Counted
+from harness.pytorch import builds
+from harness.suite import workload
+from harness.suite.selection import find
 from tests.conftest import ROOT
 from tests.test_definitions import GROUPS, group
 
@@ -65,7 +69,7 @@ def suite(tmp_path_factory) -> Path:
 
 def serve(suite: Path, counter: str):
     configuration = workload.configuration_for(find(suite, GROUPS[0]), ahead="nothing", counter=counter)
-    return session.session(configuration)
+    return client.session(configuration)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +168,7 @@ def test_every_python_statement_runs_and_the_empty_one_does_nothing(name, tmp_pa
     import torch
 
     workload_class = group(name)
-    torch_builds.save_models({n: source for source, n in workload_class._models().items()}, tmp_path)
+    builds.save_models({n: source for source, n in workload_class._models().items()}, tmp_path)
     for case in workload_class.cases:
         if case.args.language != Language.PYTHON:
             continue
@@ -172,7 +176,7 @@ def test_every_python_statement_runs_and_the_empty_one_does_nothing(name, tmp_pa
         folder.mkdir()
         monkeypatch.chdir(folder)
         if case.model:
-            Path("jit_model.pt").symlink_to(torch_builds.built(tmp_path, workload_class._models()[case.model]))
+            Path("jit_model.pt").symlink_to(built_files.find(tmp_path, workload_class._models()[case.model]))
         work, nothing = python_functions(case)
         space = work.__globals__
         before = {name: value for name, value in space.items() if isinstance(value, torch.Tensor)}

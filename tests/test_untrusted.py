@@ -15,10 +15,13 @@ from urllib.parse import quote
 import asv
 import pytest
 
-from harness import asv_scripts, kept, printable, progress
+from harness.asv_plugin import page_scripts
 from harness.cli import bench
+from harness.engine import progress
 from harness.errors import StartError
-from harness.printable import shown
+from harness.store import records
+from harness.system import printable
+from harness.system.printable import shown
 from scripts import releases_table
 from tests.browsing import Look, chromium, serving
 from tests.projects import Repository
@@ -170,7 +173,7 @@ def test_it_was_counted_explained_and_published(hostile):
         assert answer.returncode == 2, answer.stdout + answer.stderr  # since one case raises
     for answer in (*hostile.explained, hostile.told):
         assert answer.returncode == 0, answer.stdout + answer.stderr
-    found = [each.case for each in kept.find(hostile.folder / ".asv", hostile.commits[100])]
+    found = [each.case for each in records.find(hostile.folder / ".asv", hostile.commits[100])]
     wanted = [(f"work.{BENCHMARK}", ("one",)), *(("work.Work", (text, "fine")) for text in VALUES)]
     assert sorted(found) == sorted(wanted)
 
@@ -343,11 +346,11 @@ def test_pictures_run_nothing_in_a_browser(hostile, browser):
 
 def test_an_asv_that_is_not_known_is_said(tmp_path):
     www = Path(asv.__file__).parent / "www"
-    for name in asv_scripts._MENDED:
+    for name in page_scripts._MENDED:
         (tmp_path / name).write_text((www / name).read_text())
     before = (tmp_path / "summarygrid.js").read_text()
     (tmp_path / "graphdisplay.js").write_text("$(bm_name)")
     with pytest.raises(StartError, match="this asv's graphdisplay.js are not known here, so the name of a benchmark"):
-        asv_scripts.mend(tmp_path)
+        page_scripts.mend(tmp_path)
     assert (tmp_path / "graphdisplay.js").read_text() == "$(bm_name)"
     assert (tmp_path / "summarygrid.js").read_text() != before  # the others are mended all the same

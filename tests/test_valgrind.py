@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from harness import valgrind
+from harness.engine import valgrind
 from harness.errors import StartError
 
 

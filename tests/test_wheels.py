@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness import wheels
 from harness.errors import OverlayError
-from harness.git import Repository
+from harness.overlay import wheels
+from harness.overlay.git import Repository
 from tests.histories import small_history, small_wheel
 
 

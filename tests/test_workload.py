@@ -7,7 +7,7 @@ from asv_runner.discovery import disc_benchmarks
 
 from harness import Workload
 from harness.errors import SuiteError
-from harness.selection import choose, find
+from harness.suite.selection import choose, find
 from tests.conftest import SUITES
 
 

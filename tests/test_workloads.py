@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness import Compiling, Statements, torch_rules
-from harness.selection import every, find
+from harness import Compiling, Statements
+from harness.inside.pytorch import adapter
+from harness.suite.selection import every, find
 from tests.conftest import ROOT
 
 torch = pytest.importorskip("torch")
@@ -373,9 +374,9 @@ assert {module!r} in sys.modules and len(sys.modules) > before + 100
 def test_training_is_rehearsed_where_autograd_starts_no_threads(monkeypatch, for_gpus):
     """A build for GPUs starts them at the first backward, GPU or not; processes forked after that can do none."""
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: for_gpus)
-    rehearsal = torch_rules._rehearse()
+    rehearsal = adapter._rehearse()
     assert "eager" in rehearsal.done and ("training" in rehearsal.done) == (not for_gpus)
-    assert rehearsal.failed == {} and torch_rules.PHASES.keys() <= rehearsal.seen.events
+    assert rehearsal.failed == {} and adapter.PHASES.keys() <= rehearsal.seen.events
 
 
 def workloads() -> list[Any]:

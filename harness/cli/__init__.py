@@ -19,10 +19,10 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from harness import interpreter, printable
 from harness.cli import bench, bisect, costs, count, diff, doctor, explain, listing, overlay
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
+from harness.system import interpreter, printable
 
 #: What the help groups: a heading, and its commands by name.
 GROUPS: dict[str, dict[str, ModuleType]] = {

@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import costs, kept, printable, progress, suites
 from harness.cli.parser import add_config
+from harness.engine import progress
 from harness.errors import HarnessError, StartError, SuiteError
+from harness.store import costs, records
+from harness.suite import suites
+from harness.system import asv_folder, printable
 
 HELP = "count a suite with asv and write the pages"
 EXAMPLES = (
@@ -28,7 +31,7 @@ EXAMPLES = (
     "harness bench --suite default HEAD~3..HEAD",
     "harness bench --bench Detach --config asv.readable.conf.json",
 )
-_ASV_LOG, _EVENTS = Path(".asv/asv.log"), Path(".asv/progress.jsonl")
+_ASV_LOG, _EVENTS = Path(asv_folder.NAME, "asv.log"), Path(asv_folder.NAME, "progress.jsonl")
 _TAIL_LINES = 40
 
 
@@ -131,7 +134,7 @@ def _watch(process: subprocess.Popen[bytes], show: Callable[[progress.Progress],
 
 def _earlier_seconds() -> dict[str, float]:
     try:
-        counted = costs.newest(Path(".asv"), "callgrind")
+        counted = costs.newest(Path(asv_folder.NAME), "callgrind")
     except HarnessError:
         return {}
     return {f"{each.case[0]}({', '.join(each.case[1])})": sum(each.record["seconds"].values()) for each in counted}
@@ -205,11 +208,11 @@ def _minutes(seconds: float) -> str:
 
 def _say_what_next(arguments: argparse.Namespace, asv: str, began: float) -> None:
     """The three commands that are wanted next, with the name of a case that was counted."""
-    root = Path(".asv")
+    root = Path(asv_folder.NAME)
     newest = [
         each
-        for commit in kept.commits(root)
-        for each in kept.find(root, commit)
+        for commit in records.commits(root)
+        for each in records.find(root, commit)
         if each.has_profile and each.kept_at >= began
     ]
     own = Path(sys.executable).with_name("harness")

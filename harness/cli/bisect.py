@@ -10,10 +10,11 @@ import json
 import sys
 from pathlib import Path
 
-from harness import asking, messages
+from harness import protocol
 from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels
-from harness.counter import KINDS
+from harness.engine.counters import KINDS
 from harness.errors import StartError
+from harness.store import asking
 
 HELP = "name the PyTorch commit that changed a benchmark"
 EXAMPLES = (
@@ -49,12 +50,12 @@ def add_counter_of_ends(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The status tells what came of it (see finding.py)."""
     try:
-        from harness import finding, search  # not above: the environments under test lack asv
+        from harness.bisect import findings, search  # not above: the environments under test lack asv
     except ModuleNotFoundError as error:
         raise StartError(
             f"bisecting needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
         ) from None
-    wanted = messages.Range(
+    wanted = protocol.Range(
         suite="",
         benchmark=arguments.benchmark,
         assignments=tuple(arguments.param),
@@ -69,10 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
         noise=None if arguments.noise is None else arguments.noise / 100,
         cores=asking.cores(),
     )
-    findings, how = search.bisect(Path(arguments.config), wanted, options)
-    outcome = finding.outcome(findings)
+    found, how = search.bisect(Path(arguments.config), wanted, options)
+    outcome = findings.outcome(found)
     if arguments.json:
-        print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in findings], **how}, indent=1))
+        print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in found], **how}, indent=1))
     else:
-        print("\n".join(finding.lines(findings)))
-    return finding.STATUS[outcome]
+        print("\n".join(findings.lines(found)))
+    return findings.STATUS[outcome]

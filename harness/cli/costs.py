@@ -7,8 +7,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from harness import costs
 from harness.cli.parser import add_config, add_counter, add_json
+from harness.store import costs
+from harness.system import asv_folder
 
 HELP = "tell what each benchmark took to count"
 EXAMPLES = ("harness costs", "harness costs --bench '^dtensor' --counter readable")
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    root = Path(arguments.config).resolve().parent / ".asv"
+    root = Path(arguments.config).resolve().parent / asv_folder.NAME
     found = costs.costs(costs.newest(root, arguments.counter, arguments.bench))
     if arguments.json:
         print(json.dumps([dataclasses.asdict(cost) for cost in found], indent=1))

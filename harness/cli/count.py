@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import messages, notes, session, workload
+from harness import protocol
 from harness.cli.parser import add_benchmark, add_benchmarks, add_counter, add_json, add_params
+from harness.engine import client
 from harness.errors import CaseSkipped, HarnessError, StartError
-from harness.selection import choose, find
+from harness.inside import notes
+from harness.suite import workload
+from harness.suite.selection import choose, find
 
 HELP = "count the cases of one benchmark"
 EXAMPLES = (
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
                 refused = found.refused_here(params)
                 if refused is not None:
                     raise CaseSkipped(refused)
-                directory = directory or stack.enter_context(session.session(configuration))
+                directory = directory or stack.enter_context(client.session(configuration))
                 counted = workload.ask(found, params, directory, twice=arguments.twice)
                 elsewhere = workload.ask(found, params, directory) if arguments.twice else None
             except CaseSkipped as reason:
@@ -67,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(
-    counted: messages.Counted, names: dict[str, str], label: str, as_json: bool, elsewhere: messages.Counted | None
+    counted: protocol.Counted, names: dict[str, str], label: str, as_json: bool, elsewhere: protocol.Counted | None
 ) -> None:
     """One case: the number, what stands beside it, the further numbers; `elsewhere` is its count in a second worker."""
     if as_json:
-        told = {number: counted.per_call(number) for number in [messages.HEADLINE, *counted.numbers]}
+        told = {number: counted.per_call(number) for number in [protocol.HEADLINE, *counted.numbers]}
         twice: dict[str, Any] = {}
         if elsewhere is not None:
             twice = {"again": counted.again_per_call, "elsewhere": elsewhere.instructions_per_call}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from harness import reasons
 from harness.cli.explain import options
 from harness.cli.parser import add_benchmark, add_reasons
+from harness.report import explain
 
 HELP = "tell which functions moved between two commits"
 EXAMPLES = (
@@ -24,4 +24,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return reasons.diff(options(arguments), arguments.base, arguments.head)
+    return explain.diff(options(arguments), arguments.base, arguments.head)

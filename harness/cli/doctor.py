@@ -19,9 +19,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import interpreter, tools, valgrind
 from harness.cli.parser import add_json
+from harness.engine import valgrind, valgrind_tools
 from harness.errors import HarnessError
+from harness.system import asv_folder, interpreter
 
 HELP = "tell what is missing on this machine"
 EXAMPLES = ("harness doctor", "harness doctor --json")
@@ -132,9 +133,10 @@ def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str 
 def _torch() -> Finding:
     """In this environment, or in those that asv made here."""
     with_torch = {}
-    for place in [sysconfig.get_path("purelib"), *map(str, Path(".asv/env").glob("*/lib/python*/site-packages"))]:
+    own, environments = sysconfig.get_path("purelib"), Path(asv_folder.NAME, "env")
+    for place in [own, *map(str, environments.glob("*/lib/python*/site-packages"))]:
         for each in importlib.metadata.distributions(name="torch", path=[place]):
-            with_torch[each.version] = "this environment" if place == sysconfig.get_path("purelib") else ".asv/env"
+            with_torch[each.version] = "this environment" if place == own else str(environments)
     if with_torch:
         return Finding("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
     return Finding("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
@@ -155,7 +157,7 @@ def _randomisation() -> Finding:
     )
 
 
-def _tool(tool: tools.Tool) -> Callable[[], Finding]:
+def _tool(tool: valgrind_tools.Tool) -> Callable[[], Finding]:
     def look() -> Finding:
         with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
             try:
@@ -164,7 +166,7 @@ def _tool(tool: tools.Tool) -> Callable[[], Finding]:
                     return Finding(
                         tool.what, WORSE, f"valgrind's own tools are not under {found.prefix}", packages("valgrind")
                     )
-                tools.furnish(Path(folder, "valgrind"), found, tool)
+                valgrind_tools.furnish(Path(folder, "valgrind"), found, tool)
             except (HarnessError, OSError) as error:
                 return Finding(tool.what, WORSE, str(error).partition("\n")[0])
         return Finding(tool.what, HERE, f"builds, against valgrind {found.version}")
@@ -182,8 +184,8 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     _program("git", packages("git"), needed=True),
     _torch,
     _randomisation,
-    _tool(tools.READABLE),
-    _tool(tools.FRAMES),
+    _tool(valgrind_tools.READABLE),
+    _tool(valgrind_tools.FRAMES),
     _program("chromium", packages("chromium"), needed=False, why="tests of the pages"),
     _program("npm", packages("npm"), needed=False, why="asv's scripts for the pages"),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness import messages, reasons
+from harness import protocol
 from harness.cli.parser import add_benchmark, add_reasons
-from harness.lookup import Wanted
+from harness.report import explain
+from harness.report.resolve import Wanted
 
 HELP = "tell where a benchmark's instructions go"
 EXAMPLES = (
@@ -28,18 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return reasons.explain(options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit or "HEAD")
+    return explain.explain(options(arguments, inclusive=arguments.by == "inclusive"), arguments.commit or "HEAD")
 
 
-def options(arguments: argparse.Namespace, **more: bool) -> reasons.Options:
+def options(arguments: argparse.Namespace, **more: bool) -> explain.Options:
     """What `explain` and `diff` are asked alike."""
     wanted = Wanted(
         config=Path(arguments.config),
-        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(messages.TRACK),
+        benchmark=arguments.benchmark and arguments.benchmark.removesuffix(protocol.TRACK),
         assignments=tuple(arguments.param),
         environment=arguments.environment,
         python=arguments.python,
         again=arguments.again,
     )
     picture = Path(arguments.flame).absolute() if arguments.flame else None
-    return reasons.Options(wanted, rows=arguments.rows, json=arguments.json, flame=picture, **more)
+    return explain.Options(wanted, rows=arguments.rows, json=arguments.json, flame=picture, **more)

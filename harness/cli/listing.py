@@ -7,10 +7,10 @@ import json
 import re
 from pathlib import Path
 
-from harness import suites
 from harness.cli.parser import add_benchmarks, add_json
 from harness.errors import SuiteError
-from harness.selection import every
+from harness.suite import suites
+from harness.suite.selection import every
 
 HELP = "list benchmarks and cases with their suites"
 EXAMPLES = ("harness list", "harness list 'dtensor|Add1' --suite quick")

@@ -7,9 +7,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from harness import overlay
 from harness.cli.parser import add_json, add_wheels
-from harness.git import Repository
+from harness.overlay import install
+from harness.overlay.git import Repository
 
 HELP = "lay a PyTorch commit's Python over the wheel in this environment"
 EXAMPLES = ("harness overlay ../pytorch --commit main", "harness overlay --remove")
@@ -28,15 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.remove:
-        if arguments.unless_pinned and overlay.suits(Path(arguments.unless_pinned)):
+        if arguments.unless_pinned and install.suits(Path(arguments.unless_pinned)):
             return _say(arguments.json, "the overlay stays: it lies on the wheel that is pinned")
-        removed = overlay.remove()
+        removed = install.remove()
         return _say(
             arguments.json, "the wheel lies in site-packages again" if removed else "no overlay is installed here"
         )
     repository = Repository(Path(arguments.checkout))
     where = Path(arguments.wheels) if arguments.wheels else None
-    record = overlay.lay(repository, repository.commit(arguments.commit), where)
+    record = install.lay(repository, repository.commit(arguments.commit), where)
     if arguments.json:
         print(json.dumps(dataclasses.asdict(record)))
     else:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from harness.counter import KINDS
+from harness.engine.counters import KINDS
 
 
 class Parser(argparse.ArgumentParser):

@@ -56,12 +56,12 @@ class Native(Workload):
     @classmethod
     def build(cls, need, folder, cache):
         (folder / "loops.c").write_text(LOOPS)
-        headers = Path(harness.__file__).parent
+        headers = Path(harness.__file__).parent / "inside"
         command = ["gcc", "-O2", "-shared", "-fPIC", f"-I{headers}", "loops.c", "-o", "loops.so"]
         subprocess.run(command, cwd=folder, check=True)
 
     def setup(self, loop):
-        from harness.counter import native_loop
+        from harness.inside.counters import native_loop
 
         library = str(self.built / "loops/loops.so")
         self.work, self.nothing = native_loop(library, loop), native_loop(library, "empty")

@@ -1,0 +1,133 @@
+"""What the published pages show of a count, as JSON: one bundle a benchmark and commit, read by site/reasons.js. Pure.
+
+    {"names": [[name, place, part], ...], "parts": [...],
+     "cases": [{"parameters": {...}, "fingerprint": {...}, "before": commit, "differs": [...],
+                "views": {"c": view, "python": view}}]}
+
+A view has counts of the whole run, in instructions, which the page divides by "calls":
+
+    {"total", "overhead", "calls", "exact", "parts": [[part, own]], "libraries": [[name, own]],
+     "functions": [[name, own, inclusive, calls, line, [[name, own], ...]]], "functions left": [number, own],
+     "paths": [own, [[name, own, [...]]]],
+     "moved": {"base", "head", "overhead": per call, "rows": [[name, base, head, line]], "left": [number, change]}}
+
+Names are numbers into "names", parts into "parts". Small things are left out: a page is looked at, `explain --json` has
+everything.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from harness.profile import comparison
+from harness.profile.comparison import Run
+from harness.profile.components import Seams
+from harness.profile.model import Path
+from harness.profile.symbols import Function
+
+#: How many functions are shown by their own and by their inclusive instructions, and how many that moved.
+_FUNCTIONS, _MOVED, _NATIVE = 25, 25, 3
+#: Paths below this part of the total are folded into what called them.
+_LEAST = 0.005
+_NAME = 160
+
+
+class Bundle:
+    """The cases of one benchmark at one commit, as they are added."""
+
+    def __init__(self, seams: Seams) -> None:
+        self._seams = seams
+        self._numbers: dict[tuple[Function, bool], int] = {}
+        self._names: list[list[Any]] = []
+        self._parts: dict[str, int] = {}
+        self._cases: list[dict[str, Any]] = []
+
+    def add(self, case: dict[str, Any], views: dict[str, tuple[Run, Run | None]]) -> dict[str, Any]:
+        """`case` says whose they are; `views` are runs by "c" and "python", each with the one at the commit before.
+
+        Returns what a page of many cases shows of it, by Python function where there is that: the shares of its parts,
+        and the function that moved most (name, place, instructions a call), None where none did."""
+        told = {name: self._view(*runs) for name, runs in views.items()}
+        self._cases.append({**case, "views": told})
+        chosen = "python" if "python" in told else "c"
+        whole = told[chosen]["total"] - told[chosen]["overhead"]
+        parts = list(self._parts)
+        moved = told[chosen].get("moved", {}).get("rows")
+        if moved:
+            number, base, head, _ = moved[0]
+            moved = [*self._names[number][:2], head - base]
+        return {
+            "parts": {parts[part]: own / whole for part, own in told[chosen]["parts"] if own > 0},
+            "moved": moved or None,
+        }
+
+    def told(self) -> dict[str, Any]:
+        return {"names": self._names, "parts": list(self._parts), "cases": self._cases}
+
+    def _view(self, run: Run, before: Run | None) -> dict[str, Any]:
+        profile = run.profile
+        spent = profile.functions
+        shown = {
+            *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].own),
+            *heapq.nlargest(_FUNCTIONS, spent, key=lambda name: spent[name].inclusive),
+        }
+        functions: list[list[Any]] = []
+        for name in sorted(shown, key=lambda name: (-spent[name].own, name)):
+            each = spent[name]
+            if each.seen:
+                below = profile.native.get(name, {})
+                largest = sorted(below.items(), key=lambda item: -item[1])[:_NATIVE]
+                under = [[self._number(native, False), instructions] for native, instructions in largest]
+                line = profile.lines.get(name, 0)
+                functions.append([self._number(name, run.python), each.own, each.inclusive, each.calls, line, under])
+        left = sum(each.own for each in spent.values()) - sum(row[1] for row in functions)
+        told = {
+            "total": profile.total,
+            "overhead": run.overhead,
+            "calls": run.calls,
+            "exact": profile.exact,
+            "parts": [[self._part(name), own] for name, own in comparison.parts(run, self._seams).items()],
+            "libraries": list(comparison.libraries(run).items()),
+            "functions": functions,
+            "functions left": [len(spent) - len(functions), left],
+            "paths": self._branch(profile.paths, run, max(1, int(profile.total * _LEAST)))[1],
+        }
+        return told if before is None else {**told, "moved": self._moved(before, run)}
+
+    def _moved(self, before: Run, run: Run) -> dict[str, Any]:
+        found = comparison.compare(before, run)
+        return {
+            "base": found.base,
+            "head": found.head,
+            "overhead": found.overhead,
+            "rows": [
+                [self._number(row.function, run.python), row.base, row.head, row.line or 0]
+                for row in found.rows[:_MOVED]
+            ],
+            "left": list(found.rest(_MOVED)),
+        }
+
+    def _branch(self, path: Path, run: Run, least: int) -> tuple[int, list[Any]]:
+        """What is spent in a path altogether, and the path as it is told."""
+        own = inclusive = path.own
+        below = []
+        for name, called in path.called.items():
+            spent, told = self._branch(called, run, least)
+            inclusive += spent
+            if spent < least:
+                own += spent
+            else:
+                below.append([self._number(name, run.is_python(name)), *told])
+        return inclusive, [own, below]
+
+    def _number(self, name: Function, python: bool) -> int:
+        key = name, python
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._names)
+            self._names.append([name.name[:_NAME], name.place, self._part(self._seams.of(name, python))])
+        return number
+
+    def _part(self, part: str) -> int:
+        return self._parts.setdefault(part, len(self._parts))

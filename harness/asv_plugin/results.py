@@ -1,0 +1,211 @@
+"""asv's side of a bisection: its configuration, the environment that counts, and the results that it saves and reads.
+
+asv is a library here, and only here and in asv_git. A saved result is taken as known only if the record that was kept
+beside it (see kept.py) says that it was counted on the same binaries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asv.config import Config
+from asv.console import log
+from asv.environment import Environment, get_environments
+from asv.machine import Machine
+from asv.plugin_manager import plugin_manager
+from asv.repo import get_repo
+from asv.results import Results, get_filename
+from asv.runner import BenchmarkResult
+from asv.util import ProcessError, UserError
+
+from harness import protocol
+from harness.asv_plugin import terminal
+from harness.errors import StartError
+from harness.overlay.git import Repository
+from harness.store import records
+from harness.system import asv_folder
+
+
+def objects_of(repository: Any) -> Path:
+    """Where the objects of a repository of asv's lie: in the user's clone, or in asv's mirror."""
+    return Path(repository._path).resolve()
+
+
+def repository_of(configuration: Path) -> Repository:
+    """The repository whose commits a configuration counts: the clone that it names, or what asv makes of anything else
+    (a mirror of an address). Raises StartError, RepositoryError."""
+    try:
+        location = str(Config.load(str(configuration.resolve())).repo)
+    except UserError as error:
+        raise StartError(f"asv does not take {configuration}: {error}") from None
+    clone = configuration.resolve().parent / location
+    return Repository(clone if clone.is_dir() else Shelf(configuration).repository)
+
+
+@contextlib.contextmanager
+def _asv_talks() -> Iterator[None]:
+    """asv's own progress goes to standard error, where it is not taken for an answer. asv leaves the last line of it
+    open, so it is ended here: what comes next would be glued to it."""
+    terminal.guard()
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            log.flush()
+
+
+class Shelf:
+    """The results of one configuration, on this machine. Raises StartError."""
+
+    def __init__(self, configuration: Path) -> None:
+        if not configuration.exists():
+            raise StartError(f"no asv configuration {configuration}: name one with --config")
+        self.root = configuration.resolve().parent
+        os.chdir(self.root)  # as asv does: the paths in a configuration start there
+        try:
+            with _asv_talks():
+                log.enable()
+                self._configuration = Config.load(str(configuration.resolve()))
+                for plugin in self._configuration.plugins:
+                    plugin_manager.import_plugin(plugin)
+                self._repository = get_repo(self._configuration)
+                self._repository.pull()
+                self._machine = Machine.load(interactive=True, use_defaults=True)
+        except (UserError, ProcessError) as error:
+            raise StartError(f"asv does not take {configuration}: {error}") from None
+        self._environments: dict[str, Environment] = {}
+        self._machine.save(self._configuration.results_dir)
+
+    @property
+    def repository(self) -> Path:
+        """Where the repository's objects are."""
+        return objects_of(self._repository)
+
+    @property
+    def suite(self) -> Path:
+        return Path(self._configuration.benchmark_dir).resolve()
+
+    @property
+    def keep(self) -> Path:
+        """asv's folder, where counts and profiles are kept."""
+        return self.root / asv_folder.NAME
+
+    def python(self, commit: str, *, exactly: bool = False) -> str:
+        """The interpreter of the environment that counts, which is made, with `commit` in it, if need be; another
+        commit in it will do unless it must be `exactly` this one."""
+        environment = self._environment("readable")
+        try:
+            with _asv_talks():
+                environment.create()
+                installed = environment.installed_commit_hash
+                if installed is None or (exactly and installed != commit):
+                    environment.install_project(self._configuration, self._repository, commit)
+            return str(environment.find_executable("python"))
+        except (UserError, ProcessError, OSError) as error:
+            raise StartError(f"asv could not make the environment: {error}") from None
+
+    def environment_name(self, counter: str) -> str:
+        return str(self._environment(counter).name)
+
+    def _environment(self, counter: str) -> Environment:
+        if counter not in self._environments:
+            self._environments[counter] = self._only_environment(counter)
+        return self._environments[counter]
+
+    def _only_environment(self, counter: str) -> Environment:
+        configuration = copy.copy(self._configuration)
+        matrix = configuration.matrix
+        variables = {**matrix.get("env_nobuild", {}), "HARNESS_COUNTER": [counter]}
+        configuration.matrix = {**matrix, "env_nobuild": variables}
+        found = list(get_environments(configuration, None))
+        if len(found) != 1:
+            raise StartError(f"the configuration's matrix makes {len(found)} environments; a bisection takes one")
+        return found[0]
+
+    # Results
+
+    def saved(self, survey: protocol.Survey, counter: str, point: protocol.Point) -> dict[int, tuple[float, str]]:
+        """What asv's results hold of the survey's cases at a point, by index; and on which binaries, which are the
+        point's."""
+        if not self._file(point.commit, counter).exists():
+            return {}
+        results = self._results(point.commit, counter)
+        name = f"{survey.name}{protocol.TRACK}"
+        if name not in results.get_result_keys({name: {"version": survey.version}}):
+            return {}
+        values = results.get_result_value(name, survey.params)
+        found = {}
+        for index, texts in survey.cases.items():
+            value = values[int(index)]
+            place = records.Place(self.keep, point.commit, self.environment_name(counter), survey.name, texts)
+            binaries = _binaries(place, point, value)
+            if binaries is not None:
+                found[int(index)] = value, binaries
+        return found
+
+    def save(
+        self,
+        survey: protocol.Survey,
+        counter: str,
+        point: protocol.Point,
+        counts: Mapping[int, float],
+        failures: Mapping[int, str],
+    ) -> None:
+        """Add to asv's results what was counted at a point, on the wheel that its commit takes; others are left."""
+        results = self._results(point.commit, counter)
+        values: list[float | None] = [None] * math.prod(map(len, survey.params))
+        for index, value in counts.items():
+            values[index] = value
+        benchmark = {
+            "name": f"{survey.name}{protocol.TRACK}",
+            "version": survey.version,
+            "params": [list(choices) for choices in survey.params],
+        }
+        nothing = [None] * len(values)
+        text = "\n".join(failures.values())
+        outcome = BenchmarkResult(values, list(nothing), list(nothing), int(bool(failures)), text, None)
+        results.add_result(benchmark, outcome, datetime.now(UTC), selected_idx={*counts, *failures})
+        results.save(self._configuration.results_dir)
+
+    def _results(self, commit: str, counter: str) -> Results:
+        environment = self._environment(counter)
+        facts = {**self._machine.__dict__, "python": environment.python, **environment.requirements}
+        results = Results(
+            facts,
+            environment.requirements,
+            commit,
+            self._repository.get_date(commit),
+            environment.python,
+            environment.name,
+            environment.env_vars,
+        )
+        try:
+            results.load_data(self._configuration.results_dir)
+        except UserError as error:
+            raise StartError(f"asv's results {self._file(commit, counter)} cannot be read: {error}") from None
+        return results
+
+    def _file(self, commit: str, counter: str) -> Path:
+        name = get_filename(self._machine.machine, commit, self._environment(counter).name)
+        return Path(self._configuration.results_dir, name)
+
+
+def _binaries(place: records.Place, point: protocol.Point, value: float | None) -> str | None:
+    """On which binaries the record kept in `place` says that `value` was counted, if they are the point's."""
+    try:
+        record = json.loads((place.folder / "count.json").read_text())
+        fingerprint = record["fingerprint"]
+        matches = record["instructions per call"] == value and fingerprint["python of commit"] == point.commit
+        binaries = str(fingerprint["binaries"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return binaries if matches and binaries.startswith(f"{point.wheel_name}:") else None

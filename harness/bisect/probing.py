@@ -1,0 +1,182 @@
+"""The process that counts commits for a bisection, in the environment that has torch.
+
+Its first line of input is a Range, which it answers with a Survey; every further one is a Probe, answered with a
+Probed when it is done, several at once. It ends with its input. Every probe gets a tree of its own, in which the
+commit's Python lies over the wheel's binaries, and a session that sees this tree instead of what site-packages hold.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from harness import protocol
+from harness.engine import client
+from harness.errors import CaseSkipped, HarnessError
+from harness.overlay import install, pytorch_files, tree, wheels
+from harness.overlay.git import Repository
+from harness.overlay.wheels import Wheel
+from harness.store.records import Place
+from harness.suite.parameters import asv_names
+from harness.suite.selection import choose, find
+from harness.suite.workload import Workload, ask, configuration_for
+
+#: What makes another memory layout and means nothing: modules that torch does not need.
+_IMPORTED_FIRST = ("wave", "sqlite3")
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what else is printed must not be taken for an answer
+    one_at_a_time = threading.Lock()
+
+    def answer(message: protocol.Message) -> None:
+        with one_at_a_time:
+            answers.write(protocol.encode(message))
+            answers.flush()
+
+    try:
+        wanted: protocol.Range = protocol.decode(sys.stdin.buffer.readline())
+        repository = Repository(Path(wanted.repository))
+        found = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
+        with install.trees() as folder:
+            places = _Places(folder)
+            answer(look(found, wanted, repository))
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+                for line in sys.stdin.buffer:
+                    pool.submit(lambda line: answer(_probe(found, protocol.decode(line), repository, places)), line)
+    except HarnessError as error:
+        answer(protocol.Failed(0, str(error)))
+
+
+# The range
+
+
+def look(found: type[Workload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
+    """The benchmark and the points of the range. Raises HarnessError."""
+    chosen = [found.case(params) for params in choose(found, wanted.assignments)]
+    return protocol.Survey(
+        name=found.benchmark(),
+        version=str(found.version),
+        unit=found.unit,
+        noise=found.noise,
+        param_names=tuple(found.param_names),
+        params=tuple(tuple(asv_names(values)) for values in found.parameters()),
+        cases={str(case.index): case.parameters for case in chosen},
+        points=tuple(points(repository, wanted)),
+    )
+
+
+def points(repository: Repository, wanted: protocol.Range) -> Iterator[protocol.Point]:
+    """Every commit on the wheel that it takes. Where that is another than the commit before took, the commit's Python
+    on the wheel of before comes first: so what its Python changed and what the binaries changed are two steps."""
+    commits = repository.first_parents(wanted.good, wanted.bad)
+    touching = repository.touching(wanted.good, wanted.bad, pytorch_files.PACKAGES)
+    choose_wheel = _chooser(repository, wanted.wheels)
+    shipped: dict[Path, dict[str, str]] = {}
+    laid: dict[Path, dict[str, str]] = {}  # by the last commit that was looked at
+    before: Wheel | None = None
+    for commit in commits:
+        wheel = choose_wheel(commit)
+        if commit in touching:
+            laid.clear()
+        for own, on in [(True, wheel)] if before in (None, wheel) else [(False, before), (True, wheel)]:
+            assert on is not None
+            if on.folder not in shipped:
+                shipped[on.folder] = on.files()
+            if on.folder not in laid:
+                laid[on.folder] = tree.laid_by(repository, commit, shipped[on.folder])
+            yield protocol.Point(commit, str(on.folder), str(on), tree.digest(laid[on.folder], on), own)
+        before = wheel
+
+
+def _chooser(repository: Repository, where: str | None) -> Callable[[str], Wheel]:
+    """What finds the wheel of a commit."""
+    if where is None:
+        pinned = install.pinned()
+        return lambda commit: pinned
+    files = wheels.named(Path(where))
+    unpacked: dict[wheels.File, Wheel] = {}
+
+    def nearest(commit: str) -> Wheel:
+        file = wheels.nearest(repository, commit, files)
+        if file not in unpacked:
+            unpacked[file] = file.unpack()
+        return unpacked[file]
+
+    return nearest
+
+
+# Probes
+
+
+class _Places:
+    """Folders for trees: few, always the same names, each lent to one probe at a time; a tree is made of the last."""
+
+    def __init__(self, root: Path) -> None:
+        self._free = [root / str(number) for number in range(99, -1, -1)]
+        self._lock = threading.Lock()
+
+    def lend(self) -> Path:
+        with self._lock:
+            place = self._free.pop()
+        place.mkdir(exist_ok=True)
+        return place
+
+    def give_back(self, place: Path) -> None:
+        with self._lock:
+            self._free.append(place)
+
+
+def _probe(found: type[Workload], probe: protocol.Probe, repository: Repository, places: _Places) -> protocol.Probed:
+    counts: dict[str, float] = {}
+    failures: dict[str, str] = {}
+    notes: list[str] = []
+    record = None
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+
+    def phase_ends(name: str) -> None:
+        nonlocal began
+        now = time.monotonic()
+        seconds[name] = round(now - began, 3)
+        began = now
+
+    place = places.lend()
+    try:
+        record = install.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), place)
+        phase_ends("tree")
+        settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(place)}
+        if probe.layout:
+            settings |= {"padding": 40 * probe.layout, "import_first": _IMPORTED_FIRST}
+        with client.session(configuration_for(found, **settings), notes.append) as directory:
+            phase_ends("server start")
+            for index in probe.cases:
+                try:
+                    params = found.product()[index]
+                    where = _where(probe, found, params)
+                    counts[str(index)] = ask(found, params, directory, place=where).instructions_per_call
+                except CaseSkipped as reason:
+                    failures[str(index)] = f"skipped: {reason}"
+                except HarnessError as error:
+                    failures[str(index)] = str(error)
+            phase_ends("count")
+        phase_ends("end")
+    except (HarnessError, OSError) as error:
+        failures.update({str(index): str(error) for index in probe.cases if str(index) not in counts})
+    finally:
+        places.give_back(place)
+    others = tuple(note for note in notes if note != str(record))
+    return protocol.Probed(probe.number, counts, failures, record.binaries if record else None, others, seconds)
+
+
+def _where(probe: protocol.Probe, found: type[Workload], params: tuple[object, ...]) -> Place | None:
+    if probe.keep is None:
+        return None
+    return Place(Path(probe.keep), probe.commit, probe.environment, found.benchmark(), found.case(params).parameters)

@@ -1,0 +1,275 @@
+"""Search a range of commits for what changed a benchmark: asv's saved results first, then counts where they tell most.
+
+The two ends are counted with the counter that confirms, the points between with the one that probes; what was found is
+then counted with the one that confirms too. Commits whose trees are equal are one point and are counted once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import shorten
+from typing import NamedTuple
+
+from harness import protocol
+from harness.asv_plugin.results import Shelf
+from harness.bisect.client import Prober
+from harness.bisect.findings import Change, Culprit, Finding, Found
+from harness.bisect.plan import Bisection, Step
+from harness.errors import RepositoryError
+from harness.overlay.git import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """`probing` and `confirming` are kinds of counters; `noise` is a relative change, None for the benchmark's own."""
+
+    probing: str = "readable"
+    confirming: str = "callgrind"
+    noise: float | None = None
+    cores: int = 1
+
+
+#: Steps up to so many times the noise are counted in another memory layout too.
+_DOUBTFUL = 2
+
+
+class _Key(NamedTuple):
+    """What is counted: a point, with what, in which memory layout."""
+
+    point: int
+    counter: str
+    layout: int
+
+
+class Search:
+    def __init__(self, shelf: Shelf, prober: Prober, repository: Repository, options: Options) -> None:
+        self._shelf = shelf
+        self._prober = prober
+        self._repository = repository
+        self._options = options
+        self._survey = prober.survey
+        # Equal trees next to each other are one; their first commit stands for them.
+        self._groups = [
+            list(group) for _, group in itertools.groupby(self._survey.points, key=lambda point: point.digest)
+        ]
+        self._cases = {int(index): texts for index, texts in self._survey.cases.items()}
+        self.noise = self._survey.noise if options.noise is None else options.noise
+        self._bisection = Bisection(len(self._groups), self._cases, self.noise)
+        self._counts: dict[tuple[str, str, int], dict[int, float]] = {}  # by tree, counter and layout
+        self._failures: dict[tuple[str, str, int], dict[int, str]] = {}
+        self._binaries: dict[int, str] = {}
+        self._notes: set[str] = set()
+        self._numbers = itertools.count(1)
+        self.probes: list[dict[str, object]] = []
+
+    def run(self) -> list[Finding]:
+        """Search. Raises CountError."""
+        commits = len({point.commit for point in self._survey.points})
+        _say(f"{commits} commits, {len(self._groups)} different trees; changes up to {self.noise:.2%} are noise")
+        while wanted := self._bisection.wanted(self._options.cores):
+            ends = {point for case in self._cases for point in self._bisection.ends(case) or ()}
+            keys = {point: self._key(point, confirm=point in ends) for point in wanted}
+            self._count({keys[point]: cases for point, cases in wanted.items()})
+            for point, cases in wanted.items():
+                self._bisection.tell(point, cases, self._known(keys[point]))
+            self._draw()
+        self._confirm()
+        return [self._finding(case) for case in self._cases]
+
+    def _confirm(self) -> None:
+        """Count both sides of every step with the counter that confirms; and those of a step that noise might nearly
+        have made in another memory layout too, in which noise would be another."""
+        missing: dict[_Key, set[int]] = {}
+        for case in self._cases:
+            for step in self._bisection.steps(case):
+                layouts = (0, 1) if self._needs_second_opinion(step) else (0,)
+                for point, layout in itertools.product((step.before, step.after), layouts):
+                    missing.setdefault(self._key(point, confirm=not layout, layout=layout), set()).add(case)
+        cores = self._options.cores
+        unknown = {key: cases for key, cases in missing.items() if cases - self._known(key).keys()}
+        for first in range(0, len(unknown), cores):
+            self._count(dict(list(unknown.items())[first : first + cores]))
+
+    def _needs_second_opinion(self, step: Step) -> bool:
+        return self.noise < abs(step.relative) <= _DOUBTFUL * self.noise
+
+    # Counting
+
+    def _key(self, point: int, confirm: bool, layout: int = 0) -> _Key:
+        return _Key(point, self._options.confirming if confirm else self._options.probing, layout)
+
+    def _known(self, key: _Key) -> dict[int, float]:
+        return self._counts.get(self._tree(key), {})
+
+    def _tree(self, key: _Key) -> tuple[str, str, int]:
+        """Equal for what is counted alike."""
+        return self._groups[key.point][0].digest, key.counter, key.layout
+
+    def _count(self, wanted: dict[_Key, set[int]]) -> None:
+        """Count these cases, unless it is known what they count; those of equal trees once."""
+        unknown: dict[tuple[str, str, int], tuple[_Key, set[int]]] = {}
+        for key, cases in wanted.items():
+            self._recall(key)
+            tree = self._tree(key)
+            missing = cases - self._known(key).keys() - self._failures.get(tree, {}).keys()
+            if missing:
+                unknown.setdefault(tree, (key, set()))[1].update(missing)
+        sent = {next(self._numbers): asked for asked in unknown.values()}
+        probes = [self._probe(number, *asked) for number, asked in sent.items()]
+        for probed in self._prober.probe(probes):
+            self._note(probed, sent[probed.number][0])
+
+    def _probe(self, number: int, key: _Key, cases: Iterable[int]) -> protocol.Probe:
+        point = self._groups[key.point][0]
+        keep = str(self._shelf.keep) if self._is_savable(key) else None
+        name = self._shelf.environment_name(key.counter)
+        ordered = tuple(sorted(cases))
+        return protocol.Probe(number, point.commit, point.wheel, key.counter, ordered, key.layout, keep, name)
+
+    def _is_savable(self, key: _Key) -> bool:
+        return self._groups[key.point][0].own and key.layout == 0
+
+    def _recall(self, key: _Key) -> None:
+        """What asv's results tell of any commit of the group."""
+        for point in self._groups[key.point] if self._is_savable(key) else ():
+            for case, (count, binaries) in self._shelf.saved(self._survey, key.counter, point).items():
+                self._binaries[key.point] = binaries
+                counts = self._counts.setdefault(self._tree(key), {})
+                if case not in counts:
+                    counts[case] = count
+                    _say(f"{point.commit[:10]}  {key.counter:<9}  {self._name(case)}  {count:,.2f}  saved earlier")
+
+    def _note(self, probed: protocol.Probed, key: _Key) -> None:
+        point = self._groups[key.point][0]
+        counts = {int(index): count for index, count in probed.counts.items()}
+        failures = {int(index): why for index, why in probed.failures.items()}
+        self._counts.setdefault(self._tree(key), {}).update(counts)
+        self._failures.setdefault(self._tree(key), {}).update(failures)
+        if probed.binaries is not None:
+            self._binaries[key.point] = probed.binaries
+        for note in set(probed.notes) - self._notes:
+            _say(note)
+        self._notes.update(probed.notes)
+        if self._is_savable(key):
+            self._shelf.save(self._survey, key.counter, point, counts, failures)
+        spent = sum(probed.seconds.values())
+        self.probes.append({"commit": point.commit, "counter": key.counter, "layout": key.layout, **probed.seconds})
+        where = f"{point.commit[:10]}  {key.counter:<9}" + ("  another layout" if key.layout else "")
+        for case, count in counts.items():
+            _say(f"{where}  {self._name(case)}  {count:,.2f}  {spent:.0f} s")
+        for case, why in failures.items():
+            _say(f"{where}  {self._name(case)}  cannot be counted: {shorten(why, 200)}")
+
+    def _draw(self) -> None:
+        """The range as it is known by now: where the numbers of some case changed between two points."""
+        width = min(60, len(self._groups))
+        line = ["."] * width
+        for case in self._cases:
+            for step in self._bisection.steps(case):
+                first, last = (point * width // len(self._groups) for point in (step.before, step.after))
+                line[first : last + 1] = "#" * (last + 1 - first)
+        _say(f"[{''.join(line)}]")
+
+    # What came of it
+
+    def _name(self, case: int) -> str:
+        named = zip(self._survey.param_names, self._cases[case], strict=False)
+        return " ".join([self._survey.name, *(f"{name}={text}" for name, text in named)])
+
+    def _finding(self, case: int) -> Finding:
+        if len(self._groups) == 1:
+            why = "every commit of the range lays the same Python over the same binaries, so nothing was counted"
+            return Finding(self._name(case), None, why=why, same=True)
+        ends = self._bisection.ends(case)
+        if ends is None:
+            why = [reasons[case] for reasons in self._failures.values() if case in reasons][-1]
+            return Finding(self._name(case), None, why=f"no two commits can be counted; the last said: {why}")
+        whole = Change(*(self._bisection.count(point, case) for point in ends))
+        moved = [point for point, end in zip(ends, (0, len(self._groups) - 1), strict=True) if point != end]
+        names = " and ".join(self._groups[point][0].commit[:10] for point in moved)
+        why = f"beyond {names} nothing can be counted" if moved else ""
+        steps = [self._found(case, step) for step in self._bisection.steps(case)]
+        return Finding(self._name(case), whole, tuple(steps), why)
+
+    def _counted(self, case: int, step: Step, confirm: bool, layout: int = 0) -> Change | None:
+        keys = [self._key(point, confirm, layout) for point in (step.before, step.after)]
+        counts = [self._known(key).get(case) for key in keys]
+        return None if counts[0] is None or counts[1] is None else Change(counts[0], counts[1])
+
+    def _found(self, case: int, step: Step) -> Found:
+        probed = Change(step.count_before, step.count_after)
+        confirmed = self._counted(case, step, confirm=True)
+        elsewhere = self._counted(case, step, confirm=False, layout=1)
+        confirming, noise = self._options.confirming, 100 * self.noise
+        doubt = None
+        if abs(step.relative) <= self.noise:
+            doubt = f"no step is larger than noise ({noise:.2f} %): the change is spread over several commits"
+        elif confirmed is None:
+            doubt = f"{confirming} could not count both sides"
+        elif abs(confirmed.percent - probed.percent) > noise:
+            doubt = f"{confirming} counted another change than {self._options.probing}: {probed}"
+        elif self._needs_second_opinion(step) and elsewhere is None:
+            doubt = "it could not be counted in another memory layout"
+        elif not step.exact:
+            doubt = "what lies between cannot be counted"
+        is_noise = elsewhere is not None and not noise < elsewhere.percent * (1 if probed.percent > 0 else -1)
+        counter = confirming if confirmed else self._options.probing
+        return Found(self._culprit(step), confirmed or probed, counter, elsewhere, doubt, is_noise)
+
+    def _culprit(self, step: Step) -> Culprit:
+        before, after = self._groups[step.before][-1], self._groups[step.after][0]
+        subject = self._repository.subject(after.commit)
+        note = self._binaries.get(step.after)
+        if step.exact and before.commit == after.commit:
+            names = before.wheel_name, after.wheel_name
+            return Culprit(after.commit, subject, (), binaries=names, note=note)
+        parent = f"{after.commit}^"
+        try:
+            files = tuple(self._repository.changed(self._repository.commit(parent), after.commit))
+        except RepositoryError:
+            files = ()
+        between = [point.commit for group in self._groups[step.before + 1 : step.after + 1] for point in group[:1]]
+        among = () if step.exact else tuple(f"{commit[:10]}  {self._repository.subject(commit)}" for commit in between)
+        return Culprit(after.commit, subject, () if among else files, among, note=note)
+
+    def split(self) -> str:
+        """Where the time of the probes went."""
+        parts: dict[str, float] = {}
+        for probe in self.probes:
+            for name, spent in probe.items():
+                if isinstance(spent, float):
+                    parts[name] = parts.get(name, 0) + spent
+        told = ", ".join(f"{name} {spent:.0f} s" for name, spent in parts.items())
+        return f"{len(self.probes)} probes: {told or 'everything was saved earlier'}"
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def bisect(configuration: Path, wanted: protocol.Range, options: Options) -> tuple[list[Finding], dict[str, object]]:
+    """Search as asked (`repository` and `suite` of `wanted` are filled in here); what was found, and how it was.
+
+    Raises HarnessError.
+    """
+    began = time.monotonic()
+    shelf = Shelf(configuration)
+    repository = Repository(shelf.repository)
+    good, bad = repository.commit(wanted.good), repository.commit(wanted.bad)
+    if good == bad:
+        raise RepositoryError(f"{wanted.good} and {wanted.bad} are the same commit {good[:10]}: nothing lies between")
+    if not repository.is_ancestor(good, bad):
+        swapped = ": swap them" if repository.is_ancestor(bad, good) else ": name an ancestor of it"
+        raise RepositoryError(f"{wanted.bad} ({bad[:10]}) does not contain {wanted.good} ({good[:10]}){swapped}")
+    asked = dataclasses.replace(wanted, repository=str(repository.path), suite=str(shelf.suite), good=good, bad=bad)
+    with Prober(shelf.python(good), asked) as prober:
+        search = Search(shelf, prober, repository, options)
+        findings = search.run()
+    seconds = round(time.monotonic() - began, 1)
+    _say(f"{search.split()}; {seconds:.0f} s in all on {options.cores} cores")
+    return findings, {"noise": search.noise, "probes": search.probes, "seconds": seconds, "cores": options.cores}

@@ -1,0 +1,143 @@
+"""Outside valgrind: start a supervisor for a folder, ask it for a case, stop it.
+
+asv's `setup_cache` starts one and leaves it; every benchmark process then asks. `harness.count` does all three.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness import protocol
+from harness.engine.configuration import LOG, SOCKET, Configuration
+from harness.errors import CountError, StartError
+from harness.system import interpreter, private
+
+_START_SECONDS = 1000.0
+#: A file that lies in a supervisor's folder from the first count on.
+_SAID = "said"
+#: The supervisor is to find this very harness, whichever way it was found here.
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.engine.supervisor import main; main()"
+
+
+def _warn(note: str) -> None:
+    print(f"harness: {note}", file=sys.stderr)
+
+
+def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> subprocess.Popen[bytes]:
+    """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
+    know what is given to `tell`. Raises StartError."""
+    interpreter.check()
+    reason = private.doubt(Path(configuration.directory))
+    if reason is not None:
+        raise StartError(f"no supervisor is started where somebody else may take its place: {reason}")
+    with open(os.path.join(configuration.directory, LOG), "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, str(Path(__file__).parent.parent.parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(dataclasses.asdict(configuration)).encode())
+        process.stdin.close()
+        if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
+            raise StartError(f"the supervisor said nothing for {_START_SECONDS:.0f} s")
+        answer = process.stdout.read()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if not answer:
+        process.wait()
+        raise StartError(f"the supervisor died while starting:\n{_log(Path(configuration.directory))}")
+    outcome = json.loads(answer)
+    if outcome["error"] is not None:
+        process.wait()
+        raise StartError(outcome["error"])
+    for note in outcome["notes"]:
+        tell(note)
+    return process
+
+
+def running_in(directory: Path) -> bool:
+    """Whether a supervisor was started in `directory`."""
+    return (directory / SOCKET).exists()
+
+
+def is_first_count(directory: Path) -> bool:
+    """True for the first who asks with this folder: for saying once what holds for all that is counted in it."""
+    try:
+        os.close(os.open(directory / _SAID, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
+    """The answer to `ask`; the files that it names last until the end of the block. Raises CountError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with connection:
+        # Through /proc, because a socket's path may have 107 bytes only and asv's cache folder may lie deep.
+        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            connection.connect(f"/proc/self/fd/{folder}/{SOCKET}")
+        except OSError as error:
+            raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
+        finally:
+            os.close(folder)
+        owner = private.user_of_peer(connection)
+        if owner != os.getuid():
+            raise CountError(
+                f"the supervisor in {directory} was started by {private.user(owner)} and is not asked: "
+                "count in a folder of your own"
+            )
+        connection.sendall(protocol.encode(ask))
+        with connection.makefile("rb") as lines:
+            answer = lines.readline()
+        if not answer:
+            raise CountError(f"the supervisor ended before it had counted {ask.case}\n{_log(directory)}")
+        yield protocol.decode(answer)
+
+
+@contextlib.contextmanager
+def session(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Path]:
+    """A supervisor of one's own, in a folder of its own, for the length of the block.
+
+    `directory`, `remove_directory` and `owner` of the configuration are filled in here.
+    """
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="harness-session-"))
+    except OSError as error:
+        raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
+    process = None
+    try:
+        process = start(
+            dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid()), tell
+        )
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
+
+
+def _log(directory: Path) -> str:
+    try:
+        return (directory / LOG).read_text(errors="replace")[-4000:].strip()
+    except OSError:
+        return ""

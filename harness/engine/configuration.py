@@ -1,0 +1,48 @@
+"""What a supervisor is told at its start, and the names of what lies in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from harness.engine.counters import KINDS
+from harness.errors import SuiteError
+
+#: In the supervisor's folder: where it listens, and what it has to say when it dies.
+SOCKET = "harness.socket"
+LOG = "harness.log"
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """What a supervisor is told at its start.
+
+    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counter.KINDS.
+    `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
+    case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
+    under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
+    tree as overlay.make makes it, whose packages take the place of the environment's. `remove_directory` says that the
+    directory was made for this supervisor, which is to remove it.
+    """
+
+    directory: str
+    owner: int
+    suite: str
+    rules: str
+    counter: str = "callgrind"
+    ahead: str = "benchmark"
+    cores: int = 1
+    progress: str | None = None
+    padding: int = 0
+    import_first: tuple[str, ...] = ()
+    overlay: str | None = None
+    remove_directory: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("HARNESS_COUNTER", self.counter, tuple(KINDS)),
+            ("HARNESS_AHEAD", self.ahead, ("nothing", "benchmark", "suite")),
+        ):
+            if value not in known:
+                raise SuiteError(f"{name} is {value!r}; known are {', '.join(known)}")
+        if self.cores < 1:
+            raise SuiteError(f"HARNESS_CORES is {self.cores}; it takes a whole number from 1 up")

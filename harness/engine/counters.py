@@ -1,0 +1,122 @@
+"""What starts a server that a kind of counter can count in: valgrind with one of its tools, or nothing. What counts
+inside, and what the kinds are, is inside/counters.py.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.engine import valgrind, valgrind_tools
+from harness.errors import StartError
+from harness.inside import notes
+from harness.inside.counters import COUNTERS
+from harness.profile import callgrind_format
+
+#: The Python whose frames client_requests.c tells the tool about.
+FRAMES_KNOWN = (3, 11)
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What starts a server: what stands before the interpreter on its command line (valgrind, or nothing), and
+    variables besides its own.
+
+    `facts` is what the counter adds to the fingerprint, `warning` what makes its counts less trustworthy.
+    """
+
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    warning: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of counter. `launch` prepares what is needed in the scratch folder that it is given, and raises StartError
+    where this kind cannot work. `system_calls` reads out of a profile what the counter inside does not tell (see
+    Taken.seen)."""
+
+    name: str
+    launch: Callable[[Path], Launch]
+    system_calls: Callable[[str], dict[str, int]] | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether one run gives several numbers."""
+        return COUNTERS[self.name][1]
+
+
+def _launch_callgrind(scratch: Path) -> Launch:
+    return _under_valgrind("callgrind", scratch, "--instr-atstart=no", f"--callgrind-out-file={scratch}/out/%p")
+
+
+def _launch_readable(scratch: Path) -> Launch:
+    return _under_own_tool(valgrind_tools.READABLE, scratch)
+
+
+def _launch_frames(scratch: Path) -> Launch:
+    if sys.version_info[:2] != FRAMES_KNOWN:
+        raise StartError(
+            f"the frames of Python {platform.python_version()} are not known here, only those of CPython "
+            f"{'.'.join(map(str, FRAMES_KNOWN))}: {valgrind_tools.FRAMES.instead}"
+        )
+    return _under_own_tool(valgrind_tools.FRAMES, scratch, f"--frames-out-file={scratch}/out/%p")
+
+
+def _under_own_tool(tool: valgrind_tools.Tool, scratch: Path, *options: str) -> Launch:
+    launch = _under_valgrind(tool.name, scratch, *options)
+    if "VALGRIND_LIB" not in launch.environment:
+        raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {tool.instead}")
+    valgrind_tools.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
+    return launch
+
+
+def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
+    found = valgrind.find()
+    # The same variable for every tool: another environment would be another layout.
+    folder = scratch / "valgrind"
+    linked = found.link_own_files(folder)
+    return Launch(
+        command=found.command(tool, f"{scratch}/log", *options),
+        environment={"VALGRIND_LIB": str(folder)} if linked else {},
+        facts={"valgrind": found.version, "address randomisation": "on" if found.randomised else "off"},
+        warning=_RANDOMISED if found.randomised else None,
+    )
+
+
+#: Functions of the C library that make a system call which notes.py names, as Callgrind sees them called.
+_MAKE = {
+    **dict.fromkeys(("fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen"), notes.CHILDREN),
+    **dict.fromkeys(("alarm", "setitimer", "timer_settime", "timerfd_settime"), notes.TIMERS),
+    **dict.fromkeys(("clock_gettime", "gettimeofday", "time"), notes.CLOCK),
+    **dict.fromkeys(("getrandom", "getentropy"), notes.ENTROPY),
+}
+
+
+def _system_calls_in(profile: str) -> dict[str, int]:
+    text = Path(profile).read_text("utf-8", "replace")
+    made: dict[str, int] = collections.defaultdict(int)
+    for function, calls in callgrind_format.calls_of(text, "libc", _MAKE).items():
+        made[_MAKE[function]] += calls
+    return dict(made)
+
+
+_RANDOMISED = (
+    "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
+    "move by up to 0.7 % between runs; in a container, allow the system call personality"
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("callgrind", _launch_callgrind, _system_calls_in),
+        Kind("readable", _launch_readable),
+        Kind("frames", _launch_frames),
+        Kind("opcodes", lambda scratch: Launch()),
+    )
+}

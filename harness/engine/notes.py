@@ -1,0 +1,34 @@
+"""Sentences about what was seen beside a number: what it does not hold, and what it hangs on. Pure.
+
+All this is legitimate for a workload to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.inside.notes import CHILDREN, CLOCK, ENTROPY, THREADS, TIMERS
+
+
+def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
+    """One for everything that was seen, by how often."""
+    told = {
+        CHILDREN: ("{} child process, not counted", "{} child processes, not counted"),
+        THREADS: (
+            "{} other thread was there when counting began: what it executes is in the number",
+            "{} other threads were there when counting began: what they execute is in the number",
+        ),
+        TIMERS: (
+            "a timer was set {} time: when it goes off depends on the clock, and the number with it",
+            "a timer was set {} times: when it goes off depends on the clock, and the number with it",
+        ),
+        CLOCK: (
+            "the clock was read {} time: the number may depend on it",
+            "the clock was read {} times: the number may depend on it",
+        ),
+        ENTROPY: (
+            "the system was asked {} time for random bytes: the number may depend on them",
+            "the system was asked {} times for random bytes: the number may depend on them",
+        ),
+    }
+    return tuple(told[what][seen[what] != 1].format(f"{seen[what]:,}") for what in told if seen.get(what, 0) > 0)

@@ -1,0 +1,64 @@
+"""A worker that is being waited for, as the supervisor knows it; and why it ended, should it end without a report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+from harness import protocol
+from harness.engine import notes, valgrind
+from harness.engine.counters import Kind
+from harness.engine.fork_server import ForkServer
+from harness.system import processes
+
+
+@dataclasses.dataclass
+class Running:
+    """`deadline` and `began` are readings of time.monotonic."""
+
+    case: protocol.Case
+    server: ForkServer
+    number: int
+    pid: int
+    pidfd: int
+    folder: Path
+    deadline: float
+    began: float
+    report: protocol.Report | None = None
+    timed_out: bool = False
+
+    def explain(self, status: int | None) -> protocol.Failed:
+        """What to report of a worker that did not; `status` is its wait status, None if its server died with it."""
+        log_path, output_path = self.folder / "valgrind.log", self.folder / "output.txt"
+        log = log_path.read_text(errors="replace") if log_path.exists() else ""
+        output = output_path.read_text(errors="replace") if output_path.exists() else ""
+        if self.timed_out:
+            sentence = (
+                f"the case was still running after {self.case.limit_seconds:.0f} s and was ended; "
+                "a larger `limit_seconds` in the workload gives it longer"
+            )
+        elif status is None:
+            sentence = f"the fork server died while this case was counted: {self.server.last_words()}"
+        else:
+            sentence = f"the worker {processes.how_it_ended(status)} without a report"
+            reason = valgrind.explain(log)
+            if reason:
+                sentence += f": {reason}"
+            elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+                sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
+            elif os.WIFEXITED(status):
+                sentence += ": machine code that the workload called exited, or became another program"
+        return protocol.Failed(self.number, sentence, (output + log)[-4000:], str(self.folder))
+
+
+def with_notes(counted: protocol.Counted, kind: Kind) -> protocol.Counted:
+    """A worker's report with what its profile tells that the worker could not, and the sentences about all it saw."""
+    seen = dict(counted.seen)
+    if counted.profile is not None and kind.system_calls is not None:
+        with contextlib.suppress(OSError):  # whoever keeps the profile will say that it is gone
+            for what, number in kind.system_calls(counted.profile).items():
+                seen[what] = max(seen.get(what, 0), number)
+    return dataclasses.replace(counted, seen=seen, notes=(*counted.notes, *notes.sentences(seen)))

@@ -1,0 +1,242 @@
+"""The scratch folder: a small world of fixed names, the same for every run.
+
+Where things lie in memory depends on how long the paths are that a process meets: the file name in every code object,
+the environment, the command line. So the server sees nothing by its real name. Its site-packages are a folder of links
+to the environment's, its harness and suite are copies (without bytecode, so that the first run is like the second), and
+all of it lies under one name, however often it is made: even the letters of a path count, since paths are hashed. A
+suite checked out elsewhere, or in an environment elsewhere, gets the same counts. Only the interpreter's own library
+keeps its path. Two runs at once take two slots, whose names differ in one digit.
+
+    <temporary folder>/harness-<user>-<slot>/
+        site/       links to every entry of the environment's site-packages; copies of the suite and of
+                    the part of the harness that runs inside; the extension
+        home/       an empty HOME
+        out/, log/  what callgrind and valgrind write, by pid
+        built/      what cases need built, by workload and need
+        cache/      the cache folder of that, where the user's own is not used
+        valgrind/   links to valgrind's own files and the readable counter's tool, where that counts
+        work/...    one empty folder a worker, made before it is born, named by its case
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import site
+import stat
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.engine.valgrind import c_compiler
+from harness.errors import StartError, SuiteError
+from harness.system import asv_folder, private
+
+_SLOTS = 100
+_PATIENCE_SECONDS = 3.0
+_OURS = ("harness", "_client_requests")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME)
+_NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "door.py")
+_HARNESS = Path(__file__).parent.parent
+#: The modules that a server shares with those who ask it.
+SHARED = ("errors.py", "protocol.py")
+
+
+class Scratch:
+    """One scratch folder. A lock file beside it is held by the process that made it, so that leftovers can be told."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.site = root / "site"
+        self.home = root / "home"
+        self.out = root / "out"
+        self.log = root / "log"
+        self.work = root / "work"
+        self.built = root / "built"
+        self.cache = root / "cache"
+
+    @classmethod
+    @contextlib.contextmanager
+    def make(cls) -> Iterator[Scratch]:
+        """A new scratch folder, removed at the end, in the first slot that nobody holds.
+
+        What a run that was killed has left in that slot is removed first.
+        """
+        with contextlib.ExitStack() as stack:
+            root = _take_slot(stack)
+            try:
+                scratch = cls(root)
+                for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work, scratch.built):
+                    folder.mkdir()
+                yield scratch
+            except OSError as error:
+                raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
+
+    def furnish(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
+        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension. What
+        lies in the folder `overlay` takes the place of the environment's packages of the same names."""
+        if not suite.exists():
+            raise SuiteError(f"the suite {suite} does not exist")
+        if suite.is_dir():
+            shutil.copytree(suite, self.site / suite.name, ignore=_NOT_COPIED)
+        else:
+            shutil.copyfile(suite, self.site / suite.name)
+        self._copy_what_runs_inside(self.site / _HARNESS.name)
+        replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
+        found: dict[str, Path] = {}
+        for folder in ([] if overlay is None else [overlay]) + _site_packages():
+            for entry in folder.iterdir():
+                hidden = folder != overlay and _project(entry) in replaced
+                if not hidden and not _installs_us(entry):
+                    found.setdefault(entry.name, entry)
+        for name, entry in sorted(found.items()):  # in one order, which a listing of the folder may show
+            link = self.site / name
+            if not link.exists() and not link.is_symlink():
+                link.symlink_to(entry)
+        self._compile(with_valgrind)
+
+    def _copy_what_runs_inside(self, target: Path) -> None:
+        """The harness as a server sees it: `inside`, whose door is the package's, and what both ends share. What else
+        the harness holds is not there, so that no edit of it moves a count."""
+        shutil.copytree(_HARNESS / "inside", target / "inside", ignore=_NOT_INSIDE)
+        shutil.copyfile(_HARNESS / "inside/door.py", target / "__init__.py")
+        for name in SHARED:
+            shutil.copyfile(_HARNESS / name, target / name)
+
+    def _compile(self, with_valgrind: bool) -> None:
+        compiler = c_compiler()
+        headers = sysconfig.get_path("include")
+        if not os.path.exists(os.path.join(headers, "Python.h")):
+            raise StartError(
+                f"no Python.h in {headers}: install the interpreter's headers "
+                "(Debian, Ubuntu: apt-get install python3-dev)"
+            )
+        command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
+        command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
+        command += [str(_HARNESS / "inside" / name) for name in ("client_requests.c", "allocators.c")]
+        command += ["-o", str(self.site / "_client_requests.so")]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if "valgrind/callgrind.h" in result.stderr:
+            raise StartError(
+                "valgrind's header valgrind/callgrind.h is not installed: "
+                "install valgrind's development files (Debian's package valgrind has them)"
+            )
+        if result.returncode != 0:
+            raise StartError(f"{compiler} could not compile the harness's extension:\n{result.stderr}")
+
+    def profiles_of(self, worker: int) -> list[Path]:
+        """What the counter wrote for one process; the pid of another may begin with the same digits."""
+        return [path for pattern in (f"{worker}", f"{worker}.*") for path in self.out.glob(pattern)]
+
+    def worker_folder(self, case: str) -> Path:
+        """A new empty folder for a worker. Equal cases get equal names, all of one length: paths are hashed, and hashes
+        cost."""
+        folder = self.work / hashlib.sha256(case.encode()).hexdigest()[:12]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+
+def _site_packages() -> list[Path]:
+    """The folders that packages are imported from here, first one first; each exists."""
+    names = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        names.append(site.getusersitepackages())
+    return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]
+
+
+def _project(entry: Path) -> str:
+    """The same for a package and for what says which version of it is installed."""
+    return entry.name.partition("-")[0] if entry.suffix == ".dist-info" else entry.name
+
+
+def _installs_us(entry: Path) -> bool:
+    """Whether this is how the harness itself was installed: an editable install names the working tree's path."""
+    return entry.name in _OURS or "torch_instruction_suite" in entry.name or entry.name == "__pycache__"
+
+
+def _take_slot(stack: contextlib.ExitStack) -> Path:
+    """A new scratch folder, with its lock held until `stack` is unwound, which removes both.
+
+    The temporary folder may be everybody's. Whatever somebody else has put there under one of our names, a file, a
+    folder or a link, is neither used nor followed: the slot is passed over, as one is that a run of ours holds.
+    """
+    base = Path(tempfile.gettempdir())
+    _refuse_what_others_rename(base)
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    slot = 0
+    while slot < _SLOTS:
+        root = base / f"harness-{os.getuid()}-{slot:02}"
+        try:
+            with contextlib.ExitStack() as taken:
+                if _lock(root.with_suffix(".lock"), taken):
+                    if private.doubt(root) is None:
+                        shutil.rmtree(root, ignore_errors=True)  # what a run that was killed has left
+                    root.mkdir(mode=0o700)
+                    taken.callback(shutil.rmtree, root, ignore_errors=True)
+                    stack.push(taken.pop_all())
+                    return root
+        except FileExistsError:
+            slot += 1  # somebody else's
+            continue
+        except OSError as error:
+            raise StartError(_no_scratch(base, error.strerror)) from None
+        # Another slot is another layout, and the run before this one may just be ending.
+        if time.monotonic() < patient_until:
+            time.sleep(0.1)
+        else:
+            slot += 1
+    raise StartError(
+        f"all {_SLOTS} names of scratch folders in {base} are taken: "
+        "are that many runs wanted at once, or did another user put something there? TMPDIR names another folder"
+    )
+
+
+def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Hold the lock `path` until `stack` is unwound, which removes it; False if a run of ours does. Raises
+    FileExistsError for what is no file of ours, OSError where none can be made."""
+    try:
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise FileExistsError(error.errno, error.strerror) from None
+        raise
+    stack.callback(os.close, lock)
+    facts = os.fstat(lock)
+    if facts.st_uid != os.getuid() or not stat.S_ISREG(facts.st_mode):
+        raise FileExistsError(f"{path} is not ours")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.path.samestat(facts, os.lstat(path))
+    except OSError:
+        return False
+    if ours:
+        stack.callback(path.unlink, missing_ok=True)
+    return ours
+
+
+def _refuse_what_others_rename(base: Path) -> None:
+    """Raises StartError for a folder in which everybody may put something else in the place of what is ours: /tmp has
+    the sticky bit against that."""
+    try:
+        mode = base.stat().st_mode
+    except OSError as error:
+        raise StartError(_no_scratch(base, error.strerror)) from None
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise StartError(
+            f"everybody may replace what lies in {base} (its mode is {stat.S_IMODE(mode):o}): "
+            f"set its sticky bit (chmod +t {base}), or set TMPDIR to a folder of your own"
+        )
+
+
+def _no_scratch(base: Path, reason: str | None) -> str:
+    return (
+        f"no scratch folder can be made in {base} ({reason}): "
+        "make room there, or set TMPDIR to a folder that can be written"
+    )

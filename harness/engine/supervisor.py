@@ -1,0 +1,387 @@
+"""The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
+
+Started by session.start as a process of its own, in a session of its own, with its configuration as JSON on
+standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in
+a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone,
+or nothing was asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness import protocol
+from harness.engine import environment, progress
+from harness.engine.builds import Build, Builds
+from harness.engine.case_state import CaseState, remove
+from harness.engine.configuration import SOCKET, Configuration
+from harness.engine.counters import KINDS
+from harness.engine.fork_server import ForkServer, ServerDied, evidence
+from harness.engine.running import Running, with_notes
+from harness.engine.schedule import Schedule
+from harness.engine.scratch import Scratch
+from harness.engine.source import Copy
+from harness.errors import HarnessError, StartError
+from harness.inside import rules
+from harness.inside.endings import left_report
+from harness.overlay import install, tree
+from harness.overlay.tree import SITE
+from harness.system import cache, private, processes
+
+_TICK_SECONDS = 0.25
+_SILENCE_SECONDS = 3600.0
+_START_SECONDS = 900.0
+
+
+class Supervisor:
+    def __init__(self, configuration: Configuration, scratch: Scratch, listener: socket.socket) -> None:
+        self._configuration = configuration
+        self._scratch = scratch
+        self._rules = rules.load(configuration.rules)
+        laid = Path(configuration.overlay) if configuration.overlay else install.installed()
+        self._overlay = None if laid is None else tree.record_in(laid)
+        self._kind = KINDS[configuration.counter]
+        self._launch = self._kind.launch(scratch.root)
+        self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
+        self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
+        self._server: ForkServer | None = None
+        self._failed_start: str | None = None
+        self._servers_made = self._workers_made = 0
+        self._running: dict[int, Running] = {}
+        self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
+        self._used: dict[socket.socket, list[Path]] = {}
+        self._answered_any = False
+        self._copy = Copy(scratch.site)
+        self._versions: dict[str, str] = {}
+        self._fingerprint: dict[str, str] | None = None  # of the server that is there
+        self._found_inside: tuple[str, ...] = ()
+        self._last_heard = time.monotonic()
+        self._owner = os.pidfd_open(configuration.owner)
+        self._tell = progress.Journal(configuration.progress).tell
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+
+    # Starting
+
+    def start(self) -> None:
+        """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
+        own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
+        self._scratch.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
+        self._tell(progress.encode("server", state="starting"))
+        server = self._start_server()
+        deadline = time.monotonic() + _START_SECONDS
+        while server.ready is None and self._failed_start is None:
+            if time.monotonic() > deadline:
+                raise StartError(f"the fork server was not ready after {_START_SECONDS:.0f} s")
+            if self._abandoned():
+                raise StartError("whoever started the fork server is gone")
+            self._handle_events()
+        if self._failed_start is not None:
+            raise StartError(self._failed_start)
+        self._tell(progress.encode("server", state="ready"))
+
+    def _start_server(self) -> ForkServer:
+        server = ForkServer(self._servers_made, self._scratch, self._rules, self._configuration, self._launch)
+        self._servers_made += 1
+        self._server = server
+        self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
+        return server
+
+    def remarks(self) -> list[str]:
+        """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
+        is built once more. Complete once `start` has returned: the first server says what it found."""
+        found = (self._launch.warning, self._overlay, cache.doubt(), *self._found_inside)
+        return [str(note) for note in found if note is not None]
+
+    # The loop
+
+    def run(self) -> None:
+        """Serve until nobody needs it any more."""
+        while not self._abandoned() and time.monotonic() < self._last_heard + _SILENCE_SECONDS:
+            self._start_workers()
+            self._handle_events()
+            self._end_overdue()
+
+    def _handle_events(self) -> None:
+        for key, _ in self._selector.select(_TICK_SECONDS):
+            key.data()
+
+    def _abandoned(self) -> bool:
+        owner_gone = bool(select.select([self._owner], [], [], 0)[0])
+        return owner_gone or not os.path.exists(os.path.join(self._configuration.directory, SOCKET))
+
+    def _end_overdue(self) -> None:
+        for running in self._running.values():
+            if time.monotonic() > running.deadline and not running.timed_out:
+                running.timed_out = True
+                processes.kill_group(running.pid)
+        self._builds.end_overdue()
+
+    # Askers
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.settimeout(10)
+        try:
+            if private.user_of_peer(connection) != os.getuid():
+                raise ValueError("asked by another user")
+            with connection.makefile("rb") as lines:
+                ask: protocol.Ask = protocol.decode(lines.readline())
+        except (OSError, ValueError) as error:
+            print(f"an asker was turned away: {error}", file=sys.stderr, flush=True)
+            connection.close()
+            return
+        self._last_heard = time.monotonic()
+        edited = self._edited(ask)
+        if edited is not None:
+            with contextlib.suppress(OSError):
+                connection.sendall(protocol.encode(protocol.Failed(0, edited)))
+            connection.close()
+            return
+        order = ask.order if self._configuration.ahead != "nothing" else ()
+        if order and not self._answered_any:
+            names = [progress.name(case) for case in order]
+            self._tell(progress.encode("order", cases=names, cores=self._configuration.cores))
+        state = self._states[ask.case]
+        if ask.number in state.told or ask.twice:
+            self._forget(ask.case)
+        state.twice = state.twice or ask.twice
+        self._schedule.ask(ask.case, order)
+        state.asker, state.wanted = connection, ask.number
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
+        self._answer(ask.case)
+
+    def _edited(self, ask: protocol.Ask) -> str | None:
+        """Why the case is not counted if its text is not the one that the server has: the suite was copied when the
+        server started, and a later edit would give its name to a count of what was there before."""
+        if ask.source is None or self._copy.digest(ask.source.roots) == ask.source.digest:
+            return None
+        return (
+            f"the text of {ask.case.module}.{ask.case.workload} was edited after the server had started, which still "
+            "has the text of before: start anew to count the edited one"
+        )
+
+    def _answer(self, case: protocol.Case) -> None:
+        """Send the asker of `case` its answer if both are there."""
+        report, state = self._schedule.report(case), self._states[case]
+        if report is None or state.asker is None:
+            return
+        connection, state.asker = state.asker, None
+        self._schedule.answered(case)
+        if state.told and isinstance(report, protocol.Failed):
+            report = dataclasses.replace(report, folder=None)  # the evidence was shown to whoever asked first
+        state.told.add(state.wanted)
+        self._answered_any = True
+        if state.wanted == protocol.HEADLINE or isinstance(report, protocol.Failed):
+            self._used[connection] = state.take_leftovers()
+        with contextlib.suppress(OSError):
+            connection.sendall(protocol.encode(self._with_fingerprint(report)))
+
+    def _forget(self, case: protocol.Case) -> None:
+        """What is known of `case` is used up."""
+        self._schedule.forget(case)
+        self._states[case].forget_run()
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        """The asker has read its answer, or has gone without it."""
+        self._selector.unregister(connection)
+        connection.close()
+        remove(self._used.pop(connection, []))
+        for case in [case for case, state in self._states.items() if state.asker is connection]:
+            self._states.pop(case).forget_run()
+            self._schedule.forget(case)
+            for running in self._running.values():
+                if running.case == case:
+                    processes.kill_group(running.pid)
+
+    def _with_fingerprint(self, report: protocol.Report) -> protocol.Report:
+        if not isinstance(report, protocol.Counted):
+            return report
+        if self._fingerprint is None:
+            facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
+            counter, site = self._configuration.counter, self._scratch.site
+            self._fingerprint = environment.fingerprint(self._rules, counter, site, facts)
+        return dataclasses.replace(report, fingerprint=self._fingerprint)
+
+    # Workers
+
+    def _start_workers(self) -> None:
+        # After a server's death, one at a time: whoever kills the next one has shown who it was.
+        alone = any(state.suspect for state in self._states.values())
+        slots = 1 if alone else self._configuration.cores
+        while len(self._running) + len(self._builds.running) < slots:
+            if self._server is not None and self._server.ready is None:
+                return  # still importing
+            case = self._schedule.next()
+            if case is None:
+                return
+            if self._failed_start is not None:
+                self._finish(case, protocol.Failed(0, self._failed_start))
+                self._failed_start = None
+            elif self._server is None:
+                self._schedule.put_back(case)
+                self._start_server()
+            else:
+                self._begin(case, self._server)
+
+    def _begin(self, case: protocol.Case, server: ForkServer) -> None:
+        """Fork a worker, or see first that what the case needs is built."""
+        reason = self._builds.outcome(case)
+        if reason is not None:
+            self._finish(case, protocol.Failed(0, reason))
+        elif self._builds.hold(case):
+            try:
+                for build in self._builds.start(case):
+                    self._selector.register(build.pidfd, selectors.EVENT_READ, partial(self._built, build))
+            except OSError as error:
+                self._finish(case, protocol.Failed(0, f"what the case needs could not be built: {error}"))
+        else:
+            self._fork(case, server)
+
+    def _built(self, build: Build) -> None:
+        self._selector.unregister(build.pidfd)
+        for case in self._builds.ended(build):
+            self._schedule.put_back(case)
+        self._tell(progress.encode("built", what=str(build), seconds=time.monotonic() - build.began))
+
+    def _fork(self, case: protocol.Case, server: ForkServer) -> None:
+        self._workers_made += 1
+        number = self._workers_made
+        try:
+            folder = self._scratch.worker_folder(f"{case.module}.{case.workload}-{case.index}")
+            where, twice = (str(folder), str(self._builds.folder(case))), self._states[case].twice
+            order = protocol.Order(number, case.module, case.workload, case.index, *where, case.values, twice)
+            pid = server.fork(order, case.preloaded)
+            pidfd = os.pidfd_open(pid)
+        except ServerDied:
+            # It died since its last event was seen: not this case's fault, which another server will count.
+            self._bury(server)
+            self._schedule.put_back(case)
+            return
+        except OSError as error:
+            self._finish(case, protocol.Failed(number, f"no worker could be started: {error}"))
+            return
+        now = time.monotonic()
+        running = Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
+        self._running[number] = running
+        self._tell(progress.encode("begin", case=progress.name(case)))
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
+
+    def _receive(self, server: ForkServer) -> None:
+        if self._server is not server:
+            return  # buried since this event was seen
+        try:
+            report = server.receive()
+        except BlockingIOError:
+            return  # read since this event was seen
+        if report is None:
+            self._bury(server)
+        elif isinstance(report, protocol.Ready):
+            self._versions, self._fingerprint = report.versions, None
+            self._found_inside = report.notes
+        elif report.number == 0 and isinstance(report, protocol.Failed):
+            self._failed_start = f"{report.sentence}\n{report.details}".strip()
+            if self._overlay is not None:
+                self._failed_start = f"{self._overlay.does_not_import}\n{self._failed_start}"
+        elif report.number in self._running:
+            self._running[report.number].report = report
+
+    def _bury(self, server: ForkServer) -> None:
+        """The server is gone, with its workers; the next case starts another."""
+        self._selector.unregister(server.reports)
+        if server.ready is None and self._failed_start is None:
+            self._failed_start = f"the fork server did not start: {server.last_words()}"
+        self._server = None
+        server.end()
+
+    def _ended(self, running: Running) -> None:
+        """A worker has ended, with or without a report."""
+        server = running.server
+        while running.report is None and self._server is server and select.select([server.reports], [], [], 0)[0]:
+            self._receive(server)
+        self._selector.unregister(running.pidfd)
+        os.close(running.pidfd)
+        del self._running[running.number]
+        processes.kill_group(running.pid)  # what the worker started and left behind
+        status = running.server.wait(running.pid)
+        evidence(self._scratch, running.pid, running.folder)
+        state = self._states[running.case]
+        state.leftovers += [running.folder, *self._scratch.profiles_of(running.pid)]
+        if running.report is None and status is None and not running.timed_out and not state.suspect:
+            # Its server died, perhaps of another case: it gets a second try.
+            state.suspect = True
+            self._schedule.put_back(running.case)
+            return
+        state.suspect = False
+        running.report = running.report or left_report(running.folder) or running.explain(status)
+        if isinstance(running.report, protocol.Counted):
+            running.report = with_notes(running.report, self._kind)
+        if isinstance(running.report, protocol.Failed) and self._overlay is not None:
+            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.suspects}"
+            running.report = dataclasses.replace(running.report, details=details)
+        self._tell(progress.ended(running.case, running.report, time.monotonic() - running.began))
+        self._finish(running.case, running.report)
+
+    def _finish(self, case: protocol.Case, report: protocol.Report) -> None:
+        self._schedule.finish(case, report)
+        self._answer(case)
+
+    def end(self) -> None:
+        if self._server:
+            self._server.end()
+        processes.kill_descendants()
+
+
+def _listen(directory: str) -> socket.socket:
+    """A socket in `directory` that only this user can open. Bound by its short name: a path to it may be too long."""
+    os.chdir(directory)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(SOCKET)
+    finally:
+        os.umask(mask)
+    listener.listen()
+    return listener
+
+
+def main() -> None:
+    fields: dict[str, Any] = json.load(sys.stdin)
+    configuration = Configuration(**{**fields, "import_first": tuple(fields["import_first"])})
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    processes.adopt_orphans()
+    supervisor = None
+    try:
+        listener = _listen(configuration.directory)
+        with Scratch.make() as scratch:
+            try:
+                supervisor = Supervisor(configuration, scratch, listener)
+                supervisor.start()
+                print(json.dumps({"error": None, "notes": supervisor.remarks()}), flush=True)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
+                supervisor.run()
+            finally:
+                if supervisor is not None:
+                    supervisor.end()
+    except (HarnessError, OSError) as error:
+        print(json.dumps({"error": str(error), "notes": []}), flush=True)
+        sys.exit(1)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(SOCKET)
+        if configuration.remove_directory:
+            shutil.rmtree(configuration.directory, ignore_errors=True)

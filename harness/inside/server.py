@@ -1,0 +1,143 @@
+"""Inside valgrind: import once, stay pristine, fork a worker per request.
+
+Started with `main` in a folder of the scratch folder, with three packet sockets: CONTROL brings requests to
+`serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
+supervisor closes its end of CONTROL. Before it imports the library under test it forks a twin, which never does, and
+takes its requests from BARE_CONTROL: from it come the workers that are to count an import.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import importlib
+import itertools
+import json
+import os
+import platform
+import random
+import site
+import socket
+import sys
+import time
+import traceback
+from typing import Any, NoReturn
+
+from harness import protocol
+from harness.errors import HarnessError
+from harness.inside import counters, rules, worker
+
+
+def main() -> None:
+    reports = socket.socket(fileno=protocol.REPORTS)
+    os.urandom = _RepeatedBytes()
+    random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
+    random.seed(0)
+    _repeat_the_clock()
+    try:
+        with open(protocol.SERVER_CONFIGURATION) as file:
+            configuration = json.load(file)
+        client_requests = importlib.import_module("_client_requests")
+        client_requests.place_context_variables()
+        _keep_names(configuration["site"])
+        site.addsitedir(configuration["site"])
+        kind, readable = counters.COUNTERS[configuration["counter"]]
+        tool = kind(client_requests, configuration["out"], readable)
+        for module in configuration["import_first"]:
+            importlib.import_module(module)
+        suite_rules = rules.load(configuration["rules"])
+        if os.fork() == 0:
+            client_requests.die_with_parent()
+            os.close(protocol.CONTROL)
+            _serve(client_requests, protocol.BARE_CONTROL, reports, tool, rules.Rules())
+            os._exit(0)
+        os.close(protocol.BARE_CONTROL)
+        suite_rules.preload()
+        versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
+    except HarnessError as error:
+        give_up(reports, str(error), "")
+    except BaseException as error:
+        give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
+
+    reports.send(protocol.encode(protocol.Ready(versions, suite_rules.notes())))
+    _serve(client_requests, protocol.CONTROL, reports, tool, suite_rules)
+
+
+def _serve(
+    client_requests: Any, control: int, reports: socket.socket, tool: counters.Counter, told: rules.Rules
+) -> None:
+    """Fork workers until nobody can ask for one any more; in a worker, live its life."""
+    client_requests.know_types(_types())
+    # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    request = client_requests.serve(control)
+    if request is not None:
+        gc.enable()
+        memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
+        worker.live(request, reports, tool, told, memory)
+
+
+def _keep_names(folder: str) -> None:
+    """What lies in `folder` are links, with the same names in every run. Whoever asks where a path there leads is told
+    that it is real: inspect does for every module and keeps the answers in a dict, which moved counts by 0.1 % between
+    environments in different places."""
+    real = os.path.realpath
+
+    def realpath(path: Any, *arguments: Any, **keywords: Any) -> Any:
+        name = os.path.abspath(path)
+        within = isinstance(name, str) and name.startswith(f"{folder}/")
+        return name if within else real(path, *arguments, **keywords)
+
+    os.path.realpath = realpath  # type: ignore[assignment]
+
+
+def _repeat_the_clock() -> None:
+    """Let the clocks that measure tick once a call, the same in every worker.
+
+    Compilers note how long their phases take; the arithmetic on large or small durations, and their storage, moved
+    counts by 0.001 %. time.monotonic, by which programs wait, stays.
+    """
+    time.time_ns = itertools.count(1_700_000_000_000_000_000, 1_000_000).__next__
+    time.time = itertools.count(1_700_000_000.0, 0.001).__next__
+    time.perf_counter_ns = itertools.count(100_000_000_000, 1_000_000).__next__
+    time.perf_counter = itertools.count(100.0, 0.001).__next__
+
+
+def _types() -> tuple[type, ...]:
+    """Every type that there is, bases first."""
+    found: dict[type, None] = {}
+    waiting: list[type] = [object]
+    while waiting:
+        known = waiting.pop(0)
+        if known not in found:
+            found[known] = None
+            waiting += type.__subclasses__(known)
+    return tuple(found)
+
+
+class _RepeatedBytes:
+    """Stands in for os.urandom: the same bytes in every server. torch makes names of uuids while it is imported, and
+    where a name lies in a hash table decides what finding it costs."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._calls += 1
+        return hashlib.shake_128(str(self._calls).encode()).digest(size)
+
+
+class _RepeatingRandom(random.Random):
+    """A generator that, left to choose its own seed, always chooses the same. sympy keeps one, shuffles with it which
+    assumption it asks first, and so moved the count of a compiled call by 0.3 % from server to server."""
+
+    def __init__(self, seed: Any = None) -> None:
+        super().__init__(0 if seed is None else seed)
+
+
+def give_up(reports: socket.socket, sentence: str, details: str) -> NoReturn:
+    reports.send(protocol.encode(protocol.Failed(0, sentence, details[-worker.DETAILS_CHARACTERS :])))
+    sys.stdout.flush()
+    os._exit(1)

@@ -1,0 +1,138 @@
+"""A git repository, read without a checkout: what a commit holds, what two commits differ in, how they are related."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import RepositoryError
+
+_SYMLINK = "120000"
+_FILES = ("100644", "100755", _SYMLINK)
+
+
+class Repository:
+    """The repository at `path`, bare or not. Raises RepositoryError, also from every method."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_dir():
+            raise RepositoryError(f"{path} is no folder: name a git checkout")
+        if not self.ask("rev-parse", "--git-dir", fails_with=f"{path} is no git repository: name a git checkout"):
+            raise RepositoryError(f"{path} is no git repository: name a git checkout")
+
+    # Commits
+
+    def commit(self, name: str) -> str:
+        """The full hash of the commit that `name` stands for."""
+        return self.ask(
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{name}^{{commit}}",
+            fails_with=f"{self.path} has no commit {name!r}: look with `git log`, or `git fetch` it",
+        ).strip()
+
+    def has(self, commit: str) -> bool:
+        return self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+    def subject(self, commit: str) -> str:
+        return self.ask("show", "--no-patch", "--format=%s", commit).strip()
+
+    def described(self, commits: Iterable[str]) -> list[tuple[str, int, str]]:
+        """For each of `commits`, in their order: its hash, when it was made (seconds since 1970), its subject."""
+        wanted = list(commits)
+        if not wanted:
+            return []
+        named = "\n".join(wanted).encode() + b"\n"
+        lines = self.ask("log", "--no-walk=unsorted", "--stdin", "--format=%H %ct %s", input=named)
+        fields = [line.split(" ", 2) for line in lines.rstrip("\n").split("\n")]
+        return [(commit, int(seconds), subject) for commit, seconds, subject in fields]
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`; a commit contains itself."""
+        return self._run("merge-base", "--is-ancestor", older, newer).returncode == 0
+
+    def are_related(self, one: str, other: str) -> bool:
+        """Whether the history at hand shows a commit that both contain."""
+        return self._run("merge-base", one, other).returncode == 0
+
+    def distance(self, older: str, newer: str) -> int:
+        """How many commits `newer` contains that `older` does not."""
+        return int(self.ask("rev-list", "--count", f"{older}..{newer}"))
+
+    def first_parents(self, good: str, bad: str) -> list[str]:
+        """`good`, and the commits that a branch went through from there to `bad`, oldest first."""
+        return [good, *self.ask("rev-list", "--first-parent", "--reverse", f"{good}..{bad}").split()]
+
+    def touching(self, good: str, bad: str, folders: Iterable[str]) -> set[str]:
+        """Those of `first_parents` that changed something in these folders."""
+        return set(self.ask("rev-list", "--first-parent", f"{good}..{bad}", "--", *folders).split())
+
+    # Contents
+
+    def files(self, commit: str, folders: Iterable[str]) -> dict[str, str]:
+        """Every file of `commit` in these top-level folders, with its blob. A symbolic link stands for the file that it
+        names; one that leads nowhere in these folders is left out."""
+        found: dict[str, str] = {}
+        links: dict[str, str] = {}
+        for line in self.ask("ls-tree", "-r", "-z", "--full-tree", commit, "--", *folders).split("\0"):
+            if not line:
+                continue
+            facts, path = line.split("\t", 1)
+            mode, _, blob = facts.split()
+            if mode in _FILES:
+                (links if mode == _SYMLINK else found)[path] = blob
+        for path, target in zip(links, self.contents(links.values()), strict=True):
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(target)))
+            if name in found:
+                found[path] = found[name]
+        return found
+
+    def contents(self, blobs: Iterable[str]) -> list[bytes]:
+        """What each of `blobs` holds."""
+        wanted = list(blobs)
+        if not wanted:
+            return []
+        data = self._run("cat-file", "--batch", input="\n".join(wanted).encode() + b"\n").stdout
+        found = []
+        at = 0
+        for blob in wanted:
+            end = data.find(b"\n", at)
+            words = data[at:end].split() if end >= 0 else []
+            if len(words) != 3:
+                raise RepositoryError(
+                    f"{self.path} lacks the file contents {blob}: the clone is incomplete; `git fsck` tells more"
+                )
+            size = int(words[2])
+            found.append(data[end + 1 : end + 1 + size])
+            at = end + 1 + size + 1
+        return found
+
+    def changed(self, before: str, after: str) -> list[str]:
+        """The files that differ between two commits, a renamed one under both names."""
+        output = self.ask("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        return [path for path in output.split("\0") if path]
+
+    # git itself
+
+    def ask(self, *arguments: str, fails_with: str | None = None, input: bytes = b"") -> str:
+        result = self._run(*arguments, input=input)
+        if result.returncode != 0:
+            said = result.stderr.decode(errors="replace").strip()
+            raise RepositoryError(fails_with or f"`git {' '.join(arguments)}` failed in {self.path}: {said}")
+        return os.fsdecode(result.stdout)
+
+    def _run(self, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        # Not this process's own repository, should it have been started by a git hook.
+        surroundings = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
+        try:
+            return subprocess.run(
+                ["git", "-C", str(self.path), *arguments], input=input, capture_output=True, env=surroundings
+            )
+        except FileNotFoundError:
+            raise RepositoryError("no `git` on PATH: install it (Debian, Ubuntu: apt-get install git)") from None

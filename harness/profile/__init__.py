@@ -1,0 +1,1 @@
+"""Instructions by function: readers of two formats, the model, names, components, comparison. Pure."""

@@ -1,0 +1,60 @@
+"""What whoever asks for a count does with the answer: keep what it left, or say why there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from harness import protocol
+from harness.engine import client
+from harness.errors import CaseSkipped, CountError, SuiteError
+from harness.store import records
+
+
+def answer(
+    ask: protocol.Ask, benchmark: str, directory: Path, place: records.Place | None, about: records.About
+) -> protocol.Counted:
+    """Ask the supervisor in `directory`, keep what it counted (in `place`, else where asv's variables say), and return
+    that. Raises CaseSkipped, and CountError with the worker's traceback and where the evidence lies."""
+    labels = ask.case.parameters
+    with client.asking(directory, ask) as report:
+        if isinstance(report, protocol.Skipped):
+            raise CaseSkipped(report.reason)
+        if isinstance(report, protocol.Failed):
+            raise CountError(_failure(report, benchmark, labels))
+        place = place or records.place_of(benchmark, labels)
+        if place is not None and ask.number == protocol.HEADLINE:
+            try:
+                records.keep(report, place, about)
+            except (OSError, ValueError) as error:
+                print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
+        return report
+
+
+def _failure(report: protocol.Failed, benchmark: str, labels: tuple[str, ...]) -> str:
+    lines = [report.sentence]
+    if report.details:
+        lines.append(report.details.rstrip())
+    if report.folder is not None:
+        try:
+            lines.append(f"evidence: {records.keep_evidence(report.folder, benchmark, labels)}")
+        except OSError as error:
+            lines.append(f"the evidence could not be kept: {error}")
+    return "\n".join(lines)
+
+
+def told(counted: protocol.Counted, number: str) -> float:
+    """One of a run's numbers, by name. Raises CountError where the run did not tell it."""
+    value = counted.per_call(number)
+    if value is None:
+        raise CountError(f"this run told no {number!r}, only {', '.join([protocol.HEADLINE, *counted.numbers])}")
+    return value
+
+
+def cores() -> int:
+    """How many processors there are to count with: HARNESS_CORES, or all that this process may use."""
+    text = os.environ.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
+    if not text.isdecimal() or int(text) < 1:
+        raise SuiteError(f"HARNESS_CORES is {text!r}; it takes a whole number from 1 up")
+    return int(text)

@@ -1,0 +1,78 @@
+"""What benchmarks cost to count, read off the counts that are kept. A case's newest count speaks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness.errors import SuiteError
+from harness.store import records
+from harness.store.records import Kept
+
+_HEADER = f"{'cases':>5} {'instructions a call':>31} {'set-up':>8} {'warm-up':>8} {'counting':>8}   benchmark"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What the counted cases of one benchmark took: `least` and `most` instructions a call, and wall seconds of one
+    core, in which they were set up, warmed up and counted."""
+
+    benchmark: str
+    cases: int
+    least: float
+    most: float
+    seconds: tuple[float, float, float]
+
+
+def newest(root: Path, counter: str, bench: str = "") -> list[Kept]:
+    """The newest count of each case whose benchmark's name has `bench`, a regular expression, in it. `root` is asv's
+    folder. Raises SuiteError where nothing is kept, or `bench` is no regular expression."""
+    try:
+        pattern = re.compile(bench)
+    except re.error as error:
+        raise SuiteError(f"--bench {bench!r} is no regular expression: {error}") from None
+    found: dict[tuple[str, tuple[str, ...]], Kept] = {}
+    for commit in records.commits(root):
+        for each in records.find(root, commit):
+            if each.fingerprint.get("counter") == counter and pattern.search(each.case[0]):
+                known = found.get(each.case)
+                if known is None or known.kept_at < each.kept_at:
+                    found[each.case] = each
+    if not found:
+        raise SuiteError(f"no count by {counter} of any {bench!r} is kept in {root}: `make bench` counts the suite")
+    return [found[case] for case in sorted(found)]
+
+
+def costs(counted: Iterable[Kept]) -> list[Cost]:
+    """By benchmark, in order of their names."""
+    groups: dict[str, list[Kept]] = {}
+    for each in counted:
+        groups.setdefault(each.case[0], []).append(each)
+    found = []
+    for name, group in sorted(groups.items()):
+        numbers = [each.record["instructions per call"] for each in group]
+        phases = [each.record["seconds"] for each in group]
+        seconds = tuple(
+            sum(phase.get(key, 0.0) for phase in phases for key in keys)
+            for keys in (["setup"], ["warm-up"], ["count", "overhead"])
+        )
+        found.append(Cost(name, len(group), min(numbers), max(numbers), (seconds[0], seconds[1], seconds[2])))
+    return found
+
+
+def lines(found: Iterable[Cost]) -> Iterator[str]:
+    """A table, with a line that adds up."""
+    yield _HEADER
+    cases, sums = 0, [0.0, 0.0, 0.0]
+    for cost in found:
+        cases += cost.cases
+        sums = [before + more for before, more in zip(sums, cost.seconds, strict=True)]
+        between = f"{cost.least:,.0f}" if cost.cases == 1 else f"{cost.least:,.0f} - {cost.most:,.0f}"
+        yield f"{cost.cases:>5} {between:>31} {_seconds(cost.seconds)}   {cost.benchmark}"
+    yield f"{cases:>5} {'':>31} {_seconds(sums)}   seconds of one core, {sum(sums) / 60:.1f} min in all"
+
+
+def _seconds(phases: Iterable[float]) -> str:
+    return " ".join(f"{phase:>8.1f}" for phase in phases)

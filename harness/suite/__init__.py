@@ -1,0 +1,1 @@
+"""What authors write and how it is named: workloads, their declarations and versions, selection."""

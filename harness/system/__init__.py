@@ -1,0 +1,1 @@
+"""What the operating system and this interpreter give: processes, ownership of files, terminal, cache folder."""
