@@ -18,14 +18,15 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def command_line() -> str:
     """Markdown: a section for each command, in the groups of the help."""
-    # argparse breaks lines at the width of the terminal, and the parser tells a variable's value where it is set.
-    kept = {name: os.environ.pop(name) for name in ("COLUMNS", "HARNESS_WHEELS") if name in os.environ}
+    # argparse breaks lines at the width of the terminal.
+    before = os.environ.pop("COLUMNS", None)
     os.environ["COLUMNS"] = "100"
     try:
         return "\n".join(_lines())
     finally:
         del os.environ["COLUMNS"]
-        os.environ.update(kept)
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def _lines() -> Iterator[str]:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.engine import client
+from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, HarnessError
 from harness.protocol import Counted
 from harness.suite import workload
@@ -60,11 +61,12 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
             except HarnessError as error:
                 print(f"  {name} failed: {error}")
 
+        suite = Settings.from_environment().suite
         asked = [
             (case, params, f"{case.benchmark()}({', '.join(map(str, params))})")
             for case in workloads
             for params in case.choices()
-            if case.wanted(params)
+            if case.is_in(suite, params)
         ]
         with ThreadPoolExecutor(len(asked)) as pool:  # the supervisor takes as many at once as there are cores
             list(pool.map(count, [one for one in asked if re.search(pattern, one[2])]))

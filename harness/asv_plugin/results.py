@@ -29,6 +29,7 @@ from asv.util import ProcessError, UserError
 
 from harness import protocol
 from harness.asv_plugin import terminal
+from harness.engine import settings
 from harness.errors import StartError
 from harness.overlay.git import Repository
 from harness.store import records
@@ -124,7 +125,7 @@ class Shelf:
     def _only_environment(self, counter: str) -> Environment:
         configuration = copy.copy(self._configuration)
         matrix = configuration.matrix
-        variables = {**matrix.get("env_nobuild", {}), "HARNESS_COUNTER": [counter]}
+        variables = {**matrix.get("env_nobuild", {}), settings.COUNTER: [counter]}
         configuration.matrix = {**matrix, "env_nobuild": variables}
         found = list(get_environments(configuration, None))
         if len(found) != 1:

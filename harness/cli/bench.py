@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.parser import add_config
-from harness.engine import progress
+from harness.engine import progress, settings
 from harness.errors import HarnessError, StartError, SuiteError
 from harness.store import costs, records
 from harness.suite import suites
@@ -77,12 +77,12 @@ def _count(arguments: argparse.Namespace, asv: str) -> int:
     pattern = arguments.bench or ("" if readable else r"\.track_instructions")
     surroundings = {
         **os.environ,
-        "HARNESS_PROGRESS": str(_EVENTS.resolve()),
-        "HARNESS_AHEAD": "suite",
-        "HARNESS_BENCH": pattern,
+        settings.PROGRESS: str(_EVENTS.resolve()),
+        settings.AHEAD: "suite",
+        settings.BENCH: pattern,
         # Whoever names benchmarks wants those, whatever suite they are in.
-        "HARNESS_SUITE": "full" if arguments.bench and arguments.suite == "quick" else arguments.suite,
-        **({"HARNESS_RESUME": "1"} if arguments.resume else {}),
+        settings.SUITE: "full" if arguments.bench and arguments.suite == "quick" else arguments.suite,
+        **({settings.RESUME: "1"} if arguments.resume else {}),
     }
     _asv(arguments, asv, "machine", "--yes")
     more = ["--bench", pattern] if pattern else []

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from harness import protocol
-from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels
+from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels, wheels_of
 from harness.engine.counters import KINDS
+from harness.engine.settings import Settings
 from harness.errors import StartError
-from harness.store import asking
 
 HELP = "name the PyTorch commit that changed a benchmark"
 EXAMPLES = (
@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise StartError(
             f"bisecting needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
         ) from None
+    wheels = wheels_of(arguments)
     wanted = protocol.Range(
         suite="",
         benchmark=arguments.benchmark,
@@ -62,13 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
         repository="",
         good=arguments.good,
         bad=arguments.bad,
-        wheels=str(Path(arguments.wheels).resolve()) if arguments.wheels else None,
+        wheels=None if wheels is None else str(wheels.resolve()),
     )
     options = search.Options(
         probing=arguments.counter,
         confirming=arguments.confirm,
         noise=None if arguments.noise is None else arguments.noise / 100,
-        cores=asking.cores(),
+        cores=Settings.from_environment().cores,
     )
     found, how = search.bisect(Path(arguments.config), wanted, options)
     outcome = findings.outcome(found)

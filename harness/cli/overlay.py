@@ -7,7 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from harness.cli.parser import add_json, add_wheels
+from harness.cli.parser import add_json, add_wheels, wheels_of
 from harness.overlay import install
 from harness.overlay.git import Repository
 
@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.json, "the wheel lies in site-packages again" if removed else "no overlay is installed here"
         )
     repository = Repository(Path(arguments.checkout))
-    where = Path(arguments.wheels) if arguments.wheels else None
-    record = install.lay(repository, repository.commit(arguments.commit), where)
+    record = install.lay(repository, repository.commit(arguments.commit), wheels_of(arguments))
     if arguments.json:
         print(json.dumps(dataclasses.asdict(record)))
     else:

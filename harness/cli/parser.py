@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.engine import settings
 from harness.engine.counters import KINDS
+from harness.engine.settings import Settings
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,7 +63,7 @@ def add_benchmarks(parser: argparse.ArgumentParser) -> None:
 
 
 def add_counter(parser: argparse.ArgumentParser, default: str | None = None, **keywords: Any) -> None:
-    shown = "%(default)s" if default else "HARNESS_COUNTER's value, else callgrind"
+    shown = "%(default)s" if default else f"{settings.COUNTER}'s value, else callgrind"
     parser.add_argument(
         "--counter", choices=list(KINDS), default=default, **{"help": f"what counts (default: {shown})", **keywords}
     )
@@ -78,11 +80,15 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 def add_wheels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wheels",
-        default=os.environ.get("HARNESS_WHEELS"),
         metavar="WHERE",
         help="a folder of wheels, or a file that lists some; each commit takes the nearest older one "
-        "(default: HARNESS_WHEELS's value, else the wheel that pip installed)",
+        f"(default: {settings.WHEELS}'s value, else the wheel that pip installed)",
     )
+
+
+def wheels_of(arguments: argparse.Namespace) -> Path | None:
+    """Where the wheels are that `--wheels` names, or else the user's settings; None for the one that pip installed."""
+    return Path(arguments.wheels) if arguments.wheels else Settings.from_environment().wheels
 
 
 def add_reasons(parser: argparse.ArgumentParser) -> None:

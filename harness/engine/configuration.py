@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from harness.engine.counters import KINDS
+from harness.engine.settings import AHEAD_CHOICES, one_of
 from harness.errors import SuiteError
 
 #: In the supervisor's folder: where it listens, and what it has to say when it dies.
@@ -16,8 +17,8 @@ LOG = "harness.log"
 class Configuration:
     """What a supervisor is told at its start.
 
-    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counter.KINDS.
-    `ahead` is "benchmark", "suite" or "nothing": how far idle cores run ahead. `progress` is a file that gets a line a
+    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counters.KINDS,
+    `ahead` one of settings.AHEAD_CHOICES: how far idle cores run ahead. `progress` is a file that gets a line a
     case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
     under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
     tree as overlay.make makes it, whose packages take the place of the environment's. `remove_directory` says that the
@@ -38,11 +39,7 @@ class Configuration:
     remove_directory: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("HARNESS_COUNTER", self.counter, tuple(KINDS)),
-            ("HARNESS_AHEAD", self.ahead, ("nothing", "benchmark", "suite")),
-        ):
-            if value not in known:
-                raise SuiteError(f"{name} is {value!r}; known are {', '.join(known)}")
+        one_of("the counter", self.counter, tuple(KINDS))
+        one_of("`ahead`", self.ahead, AHEAD_CHOICES)
         if self.cores < 1:
-            raise SuiteError(f"HARNESS_CORES is {self.cores}; it takes a whole number from 1 up")
+            raise SuiteError(f"`cores` is {self.cores}; it takes a whole number from 1 up")

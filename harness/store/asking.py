@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from harness import protocol
 from harness.engine import client
-from harness.errors import CaseSkipped, CountError, SuiteError
+from harness.errors import CaseSkipped, CountError
 from harness.store import records
 
 
@@ -50,11 +49,3 @@ def told(counted: protocol.Counted, number: str) -> float:
     if value is None:
         raise CountError(f"this run told no {number!r}, only {', '.join([protocol.HEADLINE, *counted.numbers])}")
     return value
-
-
-def cores() -> int:
-    """How many processors there are to count with: HARNESS_CORES, or all that this process may use."""
-    text = os.environ.get("HARNESS_CORES", str(len(os.sched_getaffinity(0))))
-    if not text.isdecimal() or int(text) < 1:
-        raise SuiteError(f"HARNESS_CORES is {text!r}; it takes a whole number from 1 up")
-    return int(text)

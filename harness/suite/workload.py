@@ -17,12 +17,12 @@ from harness import protocol
 from harness.engine import client, source
 from harness.engine.configuration import Configuration
 from harness.engine.counters import KINDS
+from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, SuiteError
 from harness.inside import rules
 from harness.inside import workload as inside
 from harness.inside.values import representation
 from harness.store import asking, records
-from harness.store.asking import cores
 from harness.suite import asv_list, declarations, parameters, suites
 
 
@@ -176,14 +176,14 @@ class Workload(inside.Workload, abc.ABC):
         return refused or rules.load(_rules_name(cls)).refuses(dict(zip(cls.param_names, params, strict=True)))
 
     @classmethod
-    def wanted(cls, params: Sequence[Any]) -> bool:
-        """Whether the suite that HARNESS_SUITE names counts this case."""
-        return suites.holds(suites.asked(), cls.suite_of(*params))
+    def is_in(cls, suite: str, params: Sequence[Any]) -> bool:
+        """Whether the suite of this name counts this case."""
+        return suites.holds(suite, cls.suite_of(*params))
 
     @classmethod
-    def selected(cls, params: Sequence[Any]) -> bool:
-        """Whether asv was asked for this case, as far as HARNESS_BENCH tells."""
-        return suites.selected(f"{cls.benchmark()}{protocol.TRACK}({', '.join(map(repr, params))})")
+    def asv_name(cls, params: Sequence[Any]) -> str:
+        """What asv calls the case, and looks through for what its --bench says."""
+        return f"{cls.benchmark()}{protocol.TRACK}({', '.join(map(repr, params))})"
 
     @classmethod
     def benchmark(cls) -> str:
@@ -196,17 +196,20 @@ class Workload(inside.Workload, abc.ABC):
         Raises CountError with the worker's traceback and where the evidence lies. Skips as asv understands it.
         """
         try:
+            settings = Settings.from_environment()
             configuration = configuration_for(type(self))
             self._is_what_asv_listed(params)
             if number != protocol.HEADLINE and not KINDS[configuration.counter].readable:
                 raise CaseSkipped(
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
                 )
-            earlier = self._counted_earlier(params, configuration.counter)
+            in_suite = self.is_in(settings.suite, params)
+            # Where that was asked for, or no other count would be taken.
+            earlier = self._counted_earlier(params, settings.counter) if settings.resume or not in_suite else None
             if earlier is not None:
                 print("counted in an earlier run", file=sys.stderr)
                 return asking.told(earlier, number)
-            if not self.wanted(params):
+            if not in_suite:
                 own = self.suite_of(*params)
                 raise CaseSkipped(f"only the {own} suite counts it: `make bench SUITE={own}`, or HARNESS_SUITE={own}")
             here = Path.cwd()
@@ -231,11 +234,9 @@ class Workload(inside.Workload, abc.ABC):
             raise SuiteError(reason)
 
     def _counted_earlier(self, params: tuple[Any, ...], counter: str) -> protocol.Counted | None:
-        """What is kept of this case at this commit, where that was asked for or no other count would be taken."""
+        """What is kept of this case at this commit; None where nothing is, and outside asv."""
         place = records.place_of(self.benchmark(), self.case(params).parameters)
-        if place is None or (self.wanted(params) and os.environ.get("HARNESS_RESUME") != "1"):
-            return None
-        return records.earlier(place, str(self.version), counter)
+        return None if place is None else records.earlier(place, str(self.version), counter)
 
     def _say_what_was_counted(self, counted: protocol.Counted, first: bool) -> None:
         """What is to be known with the number; asv shows it with --show-stderr. With a server's first count: where a
@@ -273,11 +274,12 @@ def ask(
     the same worker counts a second time.
     """
     case = workload.case(params)
+    settings = Settings.from_environment()
     order = tuple(
         other.case(choice)
         for other in suite(workload.__module__)
         for choice in other.choices()
-        if other.wanted(choice) and other.selected(choice)
+        if other.is_in(settings.suite, choice) and settings.bench.search(other.asv_name(choice))
     )
     text = protocol.Source(roots := source.roots(workload), source.digest(roots, source.of_imported))
     listed = zip(map(parameters.asv_names, workload.parameters()), workload.places(params), strict=True)
@@ -287,26 +289,22 @@ def ask(
 
 
 def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
-    """How a supervisor for this workload's suite is started; the user's environment may say more.
-
-    HARNESS_COUNTER ("callgrind"), HARNESS_CORES, HARNESS_AHEAD and HARNESS_PROGRESS are read here and nowhere else;
-    HARNESS_SUITE and HARNESS_RESUME, which say which cases to count, where asv asks; HARNESS_BENCH, to which of them
-    idle cores run ahead, where a case is asked for.
-    """
+    """How a supervisor for this workload's suite is started: as the user's settings say, with `changes`. Raises
+    SuiteError."""
     top = sys.modules[workload.__module__.partition(".")[0]]
     if top.__file__ is None:
         raise SuiteError(f"the suite {top.__name__!r} is no file or folder that a server could import")
     file = Path(top.__file__)
-    environment = os.environ
+    settings = Settings.from_environment()
     fields: dict[str, Any] = {
         "directory": "",
         "owner": 0,
         "suite": str(file.parent if file.name == "__init__.py" else file),
         "rules": _rules_name(workload),
-        "counter": environment.get("HARNESS_COUNTER", "callgrind"),
-        "cores": cores(),
-        "ahead": environment.get("HARNESS_AHEAD", "benchmark"),
-        "progress": environment.get("HARNESS_PROGRESS"),
+        "counter": settings.counter,
+        "cores": settings.cores,
+        "ahead": settings.ahead,
+        "progress": None if settings.progress is None else str(settings.progress),
     }
     return Configuration(**{**fields, **changes})
 
