@@ -1,10 +1,11 @@
-"""What `explain` and `diff` do: look up what is kept of a count, and tell where it went or what moved."""
+"""Show a count: print where its instructions go, or which functions moved between two commits (`explain`, `diff`)."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from harness.errors import CountError, StartError, SuiteError
 from harness.profile import comparison
 from harness.profile.comparison import Run
 from harness.profile.components import Seams
-from harness.report import flame, tables
-from harness.report.resolve import Case, Lookup, View, Wanted
+from harness.report import flame, resolve, tables
+from harness.report.resolve import View, Wanted
 from harness.store.records import Kept
 
 
@@ -31,67 +32,57 @@ class Options:
 def explain(options: Options, name: str) -> int:
     """Print where the instructions of a benchmark's cases go, at the commit `name`. The exit status: 1 where a case's
     view by Python function was asked for and could not be had."""
-    lookup = Lookup(options.wanted)
-    commit = lookup.commit(name)
-    cases = lookup.cases(commit)
-    _one_case(options, list(cases))
-    told, views = [], []
-    for found in cases.values():
-        view = lookup.view(found)
-        views.append(view)
-        run, seams = _run(view.kept), found.seams
+    views = resolve.at_commit(options.wanted, name)
+    _one_case(options, len(views))
+    told = []
+    for view in views:
+        run, seams = _run(view.shown), view.count.seams
         if options.json:
-            told.append({**_facts(view.kept), **tables.facts_of(run, seams)})
+            told.append({**_facts(view.shown), **tables.facts_of(run, seams)})
         else:
-            print(f"{_label(found)}  at {commit[:10]}\n{run.per_call:,.2f} instructions a call ({_how(view.kept)})")
-            print("\n".join([*found.notes, *view.remarks, ""]))
+            print(f"{_label(view.count)}  at {view.commit[:10]}")
+            print(f"{run.per_call:,.2f} instructions a call ({_how(view.shown)})")
+            print("\n".join([*view.count.notes, *view.remarks, ""]))
             print("\n".join(tables.explained(run, seams, rows=options.rows, inclusive=options.inclusive)))
         if options.flame is not None:
-            _write(options.flame, run, seams, f"{_label(found)} at {commit[:10]}")
+            _write(options.flame, run, seams, f"{_label(view.count)} at {view.commit[:10]}")
     return _end(options, told, views)
 
 
 def diff(options: Options, base: str, head: str) -> int:
     """Print what moved between two commits, by function. The exit status: 1 as for `explain`."""
-    lookup = Lookup(options.wanted)
-    names = lookup.commit(base), lookup.commit(head)
-    befores, afters = (lookup.cases(commit) for commit in names)
-    both = [case for case in afters if case in befores]
-    if not both:
-        raise SuiteError(f"{names[0][:10]} and {names[1][:10]} have no case in common that is kept with a profile")
-    _one_case(options, both)
-    told, views = [], []
-    for case in both:
-        was, is_now = lookup.views(befores[case], afters[case])
-        views.append(is_now)
-        before, after, seams = _run(was.kept), _run(is_now.kept), afters[case].seams
+    pairs = resolve.between_commits(options.wanted, base, head)
+    _one_case(options, len(pairs))
+    told = []
+    for was, is_now in pairs:
+        before, after, seams = _run(was.shown), _run(is_now.shown), is_now.count.seams
         found = comparison.compare(before, after)
-        differing = is_now.kept.differs_from(was.kept)
+        differing = is_now.shown.differs_from(was.shown)
         change = "no change" if found.change == 0 else f"{found.change / found.base:+.3%}"
         if options.json:
-            facts = {**_facts(is_now.kept), "base": names[0], "not counted alike": differing}
+            facts = {**_facts(is_now.shown), "base": was.commit, "not counted alike": differing}
             told.append({**facts, **tables.facts_compared(found, after.python)})
         else:
             for line in differing:
                 print(f"not counted alike: {line}")
-            print(f"{_label(is_now.kept)}  {found.base:,.2f} -> {found.head:,.2f}  {change}")
+            print(f"{_label(is_now.count)}  {found.base:,.2f} -> {found.head:,.2f}  {change}")
             for line in tables.compared(found, rows=options.rows):
                 print(line)
         if options.flame is not None:
-            title = f"{_label(is_now.kept)}, {names[0][:10]} to {names[1][:10]}: {change}"
+            title = f"{_label(is_now.count)}, {was.commit[:10]} to {is_now.commit[:10]}: {change}"
             _write(options.flame, after, seams, title, before)
-    return _end(options, told, views)
+    return _end(options, told, [after for _, after in pairs])
 
 
-def _end(options: Options, told: list[dict[str, Any]], views: list[View]) -> int:
+def _end(options: Options, told: list[dict[str, Any]], views: Sequence[View]) -> int:
     if options.json:
         print(json.dumps(told, indent=1))
     return int(any(view.failed for view in views))
 
 
-def _one_case(options: Options, cases: list[Case]) -> None:
-    if options.flame is not None and len(cases) != 1:
-        raise SuiteError(f"--flame takes one case, and these are {len(cases)}: choose with --param")
+def _one_case(options: Options, cases: int) -> None:
+    if options.flame is not None and cases != 1:
+        raise SuiteError(f"--flame takes one case, and these are {cases}: choose with --param")
 
 
 def _run(found: Kept) -> Run:

@@ -1,7 +1,8 @@
-"""What is kept of the counts that somebody asks about, counted first where it is not.
+"""Turn a question about counts into views, once: an immutable list of what is to be shown.
 
-A count is looked for under asv's folder, `.asv` beside its configuration. What is not there, or is asked for `again`,
-is counted in the environment that asv's configuration describes, with the commit installed as asv does, and kept.
+The way is one way: the commit's name becomes a hash, what is kept of it under asv's folder (`.asv` beside its
+configuration) is read, what is missing or asked for `again` is counted in the environment that asv's configuration
+describes and read, and each case becomes a view. Whoever shows the views asks nothing back.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from harness.engine.counters import FRAMES_KNOWN
 from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.store import records
-from harness.store.records import Kept
+from harness.store.records import CaseKey, Kept
 from harness.suite.selection import assigned
 from harness.system import asv_folder
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Fewer digits of a commit than these are a name, to be asked of git.
 _HASH_DIGITS = 7
-#: A benchmark's name and its parameters.
-Case = tuple[str, tuple[str, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +44,42 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One case as it is shown. `remarks` are to be said with it. `failed`: it was wanted by Python function and could
+    """One case as it is shown. `count` is the case's own count, `shown` what is shown of it: that, or the same case
+    counted by Python function. `remarks` are to be said with it. `failed`: it was wanted by Python function and could
     not be had."""
 
-    kept: Kept
+    count: Kept
+    shown: Kept
     remarks: tuple[str, ...] = ()
     failed: bool = False
 
+    @property
+    def commit(self) -> str:
+        """The full hash."""
+        return str(self.count.record["commit"])
 
-class Lookup:
-    """The counts that are kept, and that are taken when they are not."""
+
+def at_commit(wanted: Wanted, name: str) -> tuple[View, ...]:
+    """A view of each chosen case at the commit `name`. Raises HarnessError."""
+    resolver = _Resolver(wanted)
+    counts = resolver.counts(resolver.commit(name))
+    return tuple(map(resolver.view, counts.values()))
+
+
+def between_commits(wanted: Wanted, base: str, head: str) -> tuple[tuple[View, View], ...]:
+    """Views of each chosen case that both commits have, at `base` and at `head`. Raises HarnessError."""
+    resolver = _Resolver(wanted)
+    commits = resolver.commit(base), resolver.commit(head)
+    before, after = map(resolver.counts, commits)
+    common = [case for case in after if case in before]
+    if not common:
+        raise SuiteError(f"{commits[0][:10]} and {commits[1][:10]} have no case in common that is kept with a profile")
+    return tuple(resolver.pair(before[case], after[case]) for case in common)
+
+
+class _Resolver:
+    """Answers one question. It opens asv's side once, when something has to be counted, and remembers for all commits
+    that an environment's Python has frames that are not known."""
 
     def __init__(self, wanted: Wanted) -> None:
         if not wanted.config.exists():
@@ -68,59 +93,60 @@ class Lookup:
     def commit(self, name: str) -> str:
         """The full hash of the commit that `name` stands for: one of which something is kept, or one that git knows."""
         if len(name) >= _HASH_DIGITS:
-            found = [commit for commit in records.commits(self._root) if commit.startswith(name)]
-            if len(found) == 1:
-                return found[0]
+            commits = [commit for commit in records.commits(self._root) if commit.startswith(name)]
+            if len(commits) == 1:
+                return commits[0]
         try:
             from harness.asv_plugin.results import repository_of  # not above: the environments under test lack asv
         except ModuleNotFoundError:
             raise RepositoryError(f"nothing is kept of a commit {name!r}: give its hash") from None
         return repository_of(self._config).commit(name)
 
-    def cases(self, commit: str) -> dict[Case, Kept]:
+    def counts(self, commit: str) -> dict[CaseKey, Kept]:
         """What is kept of the chosen cases, with a profile; the newest of each. Counted first where nothing is, and so
         are their views by Python function, if those are wanted."""
-        found = self._kept(commit)
+        counts = self._read(commit)
         benchmark = self._wanted.benchmark
-        if benchmark is None and not found:
+        if benchmark is None and not counts:
             raise SuiteError(f"nothing is kept of {commit[:10]}: count it with `asv run {commit[:10]}^!`")
-        if benchmark is not None and (self._wanted.again or not found):
+        if benchmark is not None and (self._wanted.again or not counts):
             self._count(commit, "callgrind", benchmark)
-            found = self._kept(commit)
-        if not found:
+            counts = self._read(commit)
+        if not counts:
             raise CountError(f"{benchmark} could not be counted at {commit[:10]}: see above")
         if self._wanted.python:
-            for lacking in sorted({name for (name, _), each in found.items() if each.by_python is None}):
+            for lacking in sorted({name for (name, _), count in counts.items() if count.by_python is None}):
                 self._count(commit, "frames", lacking)
-        return found
+        return counts
 
-    def view(self, found: Kept) -> View:
+    def view(self, count: Kept) -> View:
         """A case as it is wanted; by C function where it could not be had by Python function."""
-        by_python = found.by_python
+        by_python = count.by_python
         if not self._wanted.python:
-            return View(found, ("(by Python function: --python)",) if by_python is not None else ())
+            return View(count, count, ("(by Python function: --python)",) if by_python is not None else ())
         if by_python is None:
             remark = "by C function, since the view by Python function could not be had: see above"
-            return View(found, (remark,), failed=not self._frames_unknown)
-        whole, parts = found.record["instructions per call"], by_python.record["instructions per call"]
-        return View(by_python, (f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})",))
+            return View(count, count, (remark,), failed=not self._frames_unknown)
+        whole, parts = (either.record["instructions per call"] for either in (count, by_python))
+        remark = f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})"
+        return View(count, by_python, (remark,))
 
-    def views(self, base: Kept, head: Kept) -> tuple[View, View]:
+    def pair(self, base: Kept, head: Kept) -> tuple[View, View]:
         """The same case at two commits, both by Python function or both by C function."""
-        both = self.view(base), self.view(head)
-        if both[0].failed != both[1].failed:
-            return View(base, failed=True), View(head, failed=True)
-        return both
+        before, after = self.view(base), self.view(head)
+        if before.failed != after.failed:
+            return View(base, base, failed=True), View(head, head, failed=True)
+        return before, after
 
-    def _kept(self, commit: str) -> dict[Case, Kept]:
+    def _read(self, commit: str) -> dict[CaseKey, Kept]:
         wanted = assigned(self._wanted.assignments)
         every = records.find(self._root, commit, self._wanted.benchmark)
-        newest: dict[Case, Kept] = {}
-        for found in sorted(every, key=lambda each: each.kept_at):
-            if self._wanted.environment not in (None, found.record["environment"]) or not found.has_profile:
+        newest: dict[CaseKey, Kept] = {}
+        for count in sorted(every, key=lambda count: count.kept_at):
+            if self._wanted.environment not in (None, count.record["environment"]) or not count.has_profile:
                 continue
-            if wanted.items() <= found.parameters.items():
-                newest[found.case] = found
+            if wanted.items() <= count.parameters.items():
+                newest[count.case] = count
         return dict(sorted(newest.items()))
 
     def _count(self, commit: str, counter: str, benchmark: str) -> None:

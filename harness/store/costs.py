@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.store import records
-from harness.store.records import Kept
+from harness.store.records import CaseKey, Kept
 
 _HEADER = f"{'cases':>5} {'instructions a call':>31} {'set-up':>8} {'warm-up':>8} {'counting':>8}   benchmark"
 
@@ -33,7 +33,7 @@ def newest(root: Path, counter: str, bench: str = "") -> list[Kept]:
         pattern = re.compile(bench)
     except re.error as error:
         raise SuiteError(f"--bench {bench!r} is no regular expression: {error}") from None
-    found: dict[tuple[str, tuple[str, ...]], Kept] = {}
+    found: dict[CaseKey, Kept] = {}
     for commit in records.commits(root):
         for each in records.find(root, commit):
             if each.fingerprint.get("counter") == counter and pattern.search(each.case[0]):

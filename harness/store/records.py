@@ -35,6 +35,8 @@ from harness.protocol import Counted
 from harness.system import asv_folder
 
 _RECORD, _PROFILE, _RAW, _PYTHON = "count.json", "profile.json.gz", "callgrind.out.gz", "python"
+#: A case among those of a commit and an environment: its benchmark's name, and the labels of its parameters.
+CaseKey = tuple[str, tuple[str, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Kept:
         return cls(folder, record)
 
     @property
-    def case(self) -> tuple[str, tuple[str, ...]]:
+    def case(self) -> CaseKey:
         return self.record["benchmark"], tuple(self.record["parameters"])
 
     @property
