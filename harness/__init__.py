@@ -72,9 +72,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _LIES_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_LIES_IN[name]}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(importlib.import_module(f"{__name__}.{_LIES_IN[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -17,21 +17,21 @@ from harness.asv_plugin.overview import History, number
 def counted(results: Path, benchmarks: Any) -> dict[tuple[str, str], dict[str, list[Any]]]:
     """What asv's results hold, by environment and benchmark, then by commit: a value for each choice of parameters.
     Only benchmarks, and versions of them, that there still are."""
-    found: dict[tuple[str, str], dict[str, list[Any]]] = {}
+    values_by_commit: dict[tuple[str, str], dict[str, list[Any]]] = {}
     for result in iter_results(str(results)):
         for name in result.get_result_keys(benchmarks):
             values = result.get_result_value(name, benchmarks[name]["params"])
             if any(number(value) is not None for value in values):
-                found.setdefault((result.env_name, name), {})[result.commit_hash] = list(values)
-    return found
+                values_by_commit.setdefault((result.env_name, name), {})[result.commit_hash] = list(values)
+    return values_by_commit
 
 
 def histories(
-    found: Mapping[tuple[str, str], Mapping[str, Sequence[Any]]], benchmarks: Any, commits: Sequence[str]
+    values_by_commit: Mapping[tuple[str, str], Mapping[str, Sequence[Any]]], benchmarks: Any, commits: Sequence[str]
 ) -> list[History]:
     """Every case's counts at `commits`; of the number that a workload is about, not of the further ones."""
     made = []
-    for (environment, name), by_commit in found.items():
+    for (environment, name), by_commit in values_by_commit.items():
         if not name.endswith(protocol.TRACK):
             continue
         benchmark = benchmarks[name]

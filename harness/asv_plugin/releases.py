@@ -30,7 +30,7 @@ _FOLDER = Path(asv_folder.NAME, "releases", "repository.git")
 
 def read(file: Path) -> list[tuple[str, datetime]]:
     """The releases in `file`, oldest first: version and day. Raises UserError."""
-    found: list[tuple[str, datetime]] = []
+    releases: list[tuple[str, datetime]] = []
     try:
         lines = file.read_text().splitlines()
     except OSError as error:
@@ -45,12 +45,12 @@ def read(file: Path) -> list[tuple[str, datetime]]:
             raise UserError(
                 f"{file}, line {number} is {line!r}: expected a version and a day, as 2.13.0 2026-07-08"
             ) from None
-        if found and date <= found[-1][1]:
-            raise UserError(f"{file}, line {number}: {version} is not later than {found[-1][0]}: oldest first")
-        found.append((version, date))
-    if not found:
+        if releases and date <= releases[-1][1]:
+            raise UserError(f"{file}, line {number}: {version} is not later than {releases[-1][0]}: oldest first")
+        releases.append((version, date))
+    if not releases:
         raise UserError(f"the file of releases {file} names none: expected lines as 2.13.0 2026-07-08")
-    return found
+    return releases
 
 
 def make(file: Path, folder: Path) -> None:
@@ -66,7 +66,7 @@ def make(file: Path, folder: Path) -> None:
         story += [f"reset refs/tags/v{version}", "from refs/heads/main", ""]
         tags.append(f"v{version}")
     _git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
-    _git(folder, "fast-import", "--quiet", "--force", told="\n".join(story) + "\n")
+    _git(folder, "fast-import", "--quiet", "--force", input="\n".join(story) + "\n")
     for tag in _git(folder, "tag").split():
         if tag not in tags:  # it left the file
             _git(folder, "tag", "--delete", tag)
@@ -78,9 +78,9 @@ def _pins_beside_torch(file: Path) -> str:
     return "".join(f"{line}\n" for line in lines if line and not re.match(r"torch\b|#", line))
 
 
-def _git(folder: Path, *arguments: str, told: str = "") -> str:
+def _git(folder: Path, *arguments: str, input: str = "") -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    answer = subprocess.run(["git", "-C", str(folder), *arguments], input=told, capture_output=True, text=True)
+    answer = subprocess.run(["git", "-C", str(folder), *arguments], input=input, capture_output=True, text=True)
     if answer.returncode != 0:
         raise UserError(f"no repository of releases could be made in {folder}: {answer.stderr.strip()}")
     return answer.stdout

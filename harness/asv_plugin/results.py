@@ -127,10 +127,12 @@ class Shelf:
         matrix = configuration.matrix
         variables = {**matrix.get("env_nobuild", {}), settings.COUNTER: [counter]}
         configuration.matrix = {**matrix, "env_nobuild": variables}
-        found = list(get_environments(configuration, None))
-        if len(found) != 1:
-            raise StartError(f"the configuration's matrix makes {len(found)} environments; a bisection takes one")
-        return found[0]
+        environments = list(get_environments(configuration, None))
+        if len(environments) != 1:
+            raise StartError(
+                f"the configuration's matrix makes {len(environments)} environments; a bisection takes one"
+            )
+        return environments[0]
 
     # Results
 
@@ -144,14 +146,14 @@ class Shelf:
         if name not in results.get_result_keys({name: {"version": survey.version}}):
             return {}
         values = results.get_result_value(name, survey.params)
-        found = {}
+        saved = {}
         for index, texts in survey.cases.items():
             value = values[int(index)]
             place = records.Place(self.keep, point.commit, self.environment_name(counter), survey.name, texts)
             binaries = _binaries(place, point, value)
             if binaries is not None:
-                found[int(index)] = value, binaries
-        return found
+                saved[int(index)] = value, binaries
+        return saved
 
     def save(
         self,

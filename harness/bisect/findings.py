@@ -151,10 +151,10 @@ def lines(findings: list[Finding]) -> Iterator[str]:
     """All of them as text. On which binaries their steps were counted comes last, and once: it is long, and mostly the
     same for every step of every case."""
     notes: dict[str, dict[str, None]] = {}
-    for number, each in enumerate(findings):
+    for number, finding in enumerate(findings):
         yield from [""] if number else []
-        yield from each.lines()
-        for culprit in (step.culprit for step in each.steps):
+        yield from finding.lines()
+        for culprit in (step.culprit for step in finding.steps):
             if culprit.note is not None:
                 notes.setdefault(culprit.note, {})[culprit.commit[:10]] = None
     yield from [""] if notes else []
@@ -165,4 +165,4 @@ def lines(findings: list[Finding]) -> Iterator[str]:
 def outcome(findings: list[Finding]) -> str:
     """Of all cases together: found if anything was, else the less certain."""
     outcomes = {finding.outcome for finding in findings}
-    return next(one for one in (FOUND, CANNOT_TELL, NO_CHANGE) if one in outcomes)
+    return next(candidate for candidate in (FOUND, CANNOT_TELL, NO_CHANGE) if candidate in outcomes)

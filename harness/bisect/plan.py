@@ -105,18 +105,18 @@ class Bisection:
         whole = self._step(case, first, last)
         if abs(whole.relative) <= self.noise:
             return []
-        found = []
+        steps = []
         waiting = [whole]
         while waiting:
             step = waiting.pop()
             known = [point for point in range(step.before, step.after + 1) if self._count(point, case) is not None]
             parts = [self._step(case, *pair) for pair in itertools.pairwise(known)]
             if len(parts) == 1:
-                found.append(step)
+                steps.append(step)
                 continue
             moved = [part for part in parts if abs(part.relative) > self.noise]
             waiting += moved or [max(parts, key=lambda part: abs(part.relative))]
-        return sorted(found, key=lambda step: step.before)
+        return sorted(steps, key=lambda step: step.before)
 
     def _step(self, case: int, before: int, after: int) -> Step:
         counts = self._counts

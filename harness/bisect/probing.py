@@ -44,13 +44,13 @@ def main() -> None:
     try:
         wanted: protocol.Range = protocol.decode(sys.stdin.buffer.readline())
         repository = Repository(Path(wanted.repository))
-        found = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
+        workload = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
         with install.trees() as folder:
-            places = _Places(folder)
-            answer(look(found, wanted, repository))
+            folders = _TreeFolders(folder)
+            answer(look(workload, wanted, repository))
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
                 for line in sys.stdin.buffer:
-                    pool.submit(lambda line: answer(_probe(found, protocol.decode(line), repository, places)), line)
+                    pool.submit(lambda line: answer(_probe(workload, protocol.decode(line), repository, folders)), line)
     except HarnessError as error:
         answer(protocol.Failed(0, str(error)))
 
@@ -58,16 +58,16 @@ def main() -> None:
 # The range
 
 
-def look(found: type[Workload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
+def look(workload: type[Workload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
     """The benchmark and the points of the range. Raises HarnessError."""
-    chosen = [found.case(params) for params in choose(found, wanted.assignments)]
+    chosen = [workload.case(params) for params in choose(workload, wanted.assignments)]
     return protocol.Survey(
-        name=found.benchmark(),
-        version=str(found.version),
-        unit=found.unit,
-        noise=found.noise,
-        param_names=tuple(found.param_names),
-        params=tuple(tuple(asv_names(values)) for values in found.parameters()),
+        name=workload.benchmark(),
+        version=str(workload.version),
+        unit=workload.unit,
+        noise=workload.noise,
+        param_names=tuple(workload.param_names),
+        params=tuple(tuple(asv_names(values)) for values in workload.parameters()),
         cases={str(case.index): case.parameters for case in chosen},
         points=tuple(points(repository, wanted)),
     )
@@ -96,12 +96,12 @@ def points(repository: Repository, wanted: protocol.Range) -> Iterator[protocol.
         before = wheel
 
 
-def _chooser(repository: Repository, where: str | None) -> Callable[[str], Wheel]:
+def _chooser(repository: Repository, wheels_place: str | None) -> Callable[[str], Wheel]:
     """What finds the wheel of a commit."""
-    if where is None:
+    if wheels_place is None:
         pinned = install.pinned()
         return lambda commit: pinned
-    files = wheels.named(Path(where))
+    files = wheels.named(Path(wheels_place))
     unpacked: dict[wheels.File, Wheel] = {}
 
     def nearest(commit: str) -> Wheel:
@@ -116,7 +116,7 @@ def _chooser(repository: Repository, where: str | None) -> Callable[[str], Wheel
 # Probes
 
 
-class _Places:
+class _TreeFolders:
     """Folders for trees: few, always the same names, each lent to one probe at a time; a tree is made of the last."""
 
     def __init__(self, root: Path) -> None:
@@ -134,7 +134,9 @@ class _Places:
             self._free.append(place)
 
 
-def _probe(found: type[Workload], probe: protocol.Probe, repository: Repository, places: _Places) -> protocol.Probed:
+def _probe(
+    workload: type[Workload], probe: protocol.Probe, repository: Repository, folders: _TreeFolders
+) -> protocol.Probed:
     counts: dict[str, float] = {}
     failures: dict[str, str] = {}
     notes: list[str] = []
@@ -148,20 +150,20 @@ def _probe(found: type[Workload], probe: protocol.Probe, repository: Repository,
         seconds[name] = round(now - began, 3)
         began = now
 
-    place = places.lend()
+    folder = folders.lend()
     try:
-        record = install.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), place)
+        record = install.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), folder)
         phase_ends("tree")
-        settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(place)}
+        settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(folder)}
         if probe.layout:
             settings |= {"padding": 40 * probe.layout, "import_first": _IMPORTED_FIRST}
-        with client.session(configuration_for(found, **settings), notes.append) as directory:
+        with client.session(configuration_for(workload, **settings), notes.append) as directory:
             phase_ends("server start")
             for index in probe.cases:
                 try:
-                    params = found.product()[index]
-                    where = _where(probe, found, params)
-                    counts[str(index)] = ask(found, params, directory, place=where).instructions_per_call
+                    params = workload.product()[index]
+                    place = _place_of(probe, workload, params)
+                    counts[str(index)] = ask(workload, params, directory, place=place).instructions_per_call
                 except CaseSkipped as reason:
                     failures[str(index)] = f"skipped: {reason}"
                 except HarnessError as error:
@@ -171,12 +173,14 @@ def _probe(found: type[Workload], probe: protocol.Probe, repository: Repository,
     except (HarnessError, OSError) as error:
         failures.update({str(index): str(error) for index in probe.cases if str(index) not in counts})
     finally:
-        places.give_back(place)
+        folders.give_back(folder)
     others = tuple(note for note in notes if note != str(record))
     return protocol.Probed(probe.number, counts, failures, record.binaries if record else None, others, seconds)
 
 
-def _where(probe: protocol.Probe, found: type[Workload], params: tuple[object, ...]) -> Place | None:
+def _place_of(probe: protocol.Probe, workload: type[Workload], params: tuple[object, ...]) -> Place | None:
     if probe.keep is None:
         return None
-    return Place(Path(probe.keep), probe.commit, probe.environment, found.benchmark(), found.case(params).parameters)
+    return Place(
+        Path(probe.keep), probe.commit, probe.environment, workload.benchmark(), workload.case(params).parameters
+    )

@@ -119,8 +119,8 @@ class Search:
             missing = cases - self._known(key).keys() - self._failures.get(tree, {}).keys()
             if missing:
                 unknown.setdefault(tree, (key, set()))[1].update(missing)
-        sent = {next(self._numbers): asked for asked in unknown.values()}
-        probes = [self._probe(number, *asked) for number, asked in sent.items()]
+        sent = {next(self._numbers): keys_and_cases for keys_and_cases in unknown.values()}
+        probes = [self._probe(number, *keys_and_cases) for number, keys_and_cases in sent.items()]
         for probed in self._prober.probe(probes):
             self._note(probed, sent[probed.number][0])
 
@@ -244,8 +244,8 @@ class Search:
             for name, spent in probe.items():
                 if isinstance(spent, float):
                     parts[name] = parts.get(name, 0) + spent
-        told = ", ".join(f"{name} {spent:.0f} s" for name, spent in parts.items())
-        return f"{len(self.probes)} probes: {told or 'everything was saved earlier'}"
+        seconds = ", ".join(f"{name} {spent:.0f} s" for name, spent in parts.items())
+        return f"{len(self.probes)} probes: {seconds or 'everything was saved earlier'}"
 
 
 def _say(text: str) -> None:
@@ -266,8 +266,10 @@ def bisect(configuration: Path, wanted: protocol.Range, options: Options) -> tup
     if not repository.is_ancestor(good, bad):
         swapped = ": swap them" if repository.is_ancestor(bad, good) else ": name an ancestor of it"
         raise RepositoryError(f"{wanted.bad} ({bad[:10]}) does not contain {wanted.good} ({good[:10]}){swapped}")
-    asked = dataclasses.replace(wanted, repository=str(repository.path), suite=str(shelf.suite), good=good, bad=bad)
-    with Prober(shelf.python(good), asked) as prober:
+    full_range = dataclasses.replace(
+        wanted, repository=str(repository.path), suite=str(shelf.suite), good=good, bad=bad
+    )
+    with Prober(shelf.python(good), full_range) as prober:
         search = Search(shelf, prober, repository, options)
         findings = search.run()
     seconds = round(time.monotonic() - began, 1)

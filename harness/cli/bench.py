@@ -118,15 +118,15 @@ def _show_log(sentence: str) -> None:
 
 def _watch(process: subprocess.Popen[bytes], show: Callable[[progress.Progress], Any]) -> None:
     state = progress.Progress(expected=_earlier_seconds())
-    with open(_EVENTS) as events, show(state) as told:
+    with open(_EVENTS) as events, show(state) as show_event:
         while True:
             running = process.poll() is None
             for line in iter(events.readline, ""):
                 event = progress.decode(line)
                 if event is not None:
                     state.take(event, time.monotonic())
-                    told(event)
-            told(None)
+                    show_event(event)
+            show_event(None)
             if not running:
                 return
             time.sleep(0.2)
@@ -137,19 +137,19 @@ def _earlier_seconds() -> dict[str, float]:
         counted = costs.newest(Path(asv_folder.NAME), "callgrind")
     except HarnessError:
         return {}
-    return {f"{each.case[0]}({', '.join(each.case[1])})": sum(each.record["seconds"].values()) for each in counted}
+    return {f"{count.case[0]}({', '.join(count.case[1])})": sum(count.record["seconds"].values()) for count in counted}
 
 
 @contextlib.contextmanager
 def plain(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None], None]]:
     """A line a case."""
 
-    def told(event: dict[str, Any] | None) -> None:
+    def show_event(event: dict[str, Any] | None) -> None:
         text = None if event is None else progress.line(event)
         if text is not None:
             print(text, flush=True)
 
-    yield told
+    yield show_event
 
 
 @contextlib.contextmanager
@@ -185,13 +185,13 @@ def live(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None],
 
     with Live(get_renderable=picture, console=console, refresh_per_second=4, transient=True) as live:
 
-        def told(event: dict[str, Any] | None) -> None:
+        def show_event(event: dict[str, Any] | None) -> None:
             line = None if event is None else progress.line(event)
             if line is not None:
                 style = {"failed": "red", "skipped": "dim"}.get((event or {}).get("state", ""), "")
                 live.console.print(text(line, style))
 
-        yield told
+        yield show_event
 
 
 def _last_line() -> str:
@@ -210,10 +210,10 @@ def _say_what_next(arguments: argparse.Namespace, asv: str, began: float) -> Non
     """The three commands that are wanted next, with the name of a case that was counted."""
     root = Path(asv_folder.NAME)
     newest = [
-        each
+        count
         for commit in records.commits(root)
-        for each in records.find(root, commit)
-        if each.has_profile and each.kept_at >= began
+        for count in records.find(root, commit)
+        if count.has_profile and count.kept_at >= began
     ]
     own = Path(sys.executable).with_name("harness")
     harness = _short(own) if own.exists() else f"{_short(Path(sys.executable))} -m harness"
@@ -222,11 +222,11 @@ def _say_what_next(arguments: argparse.Namespace, asv: str, began: float) -> Non
     print("next:")
     print(f"    {_short(Path(asv))}{config} preview")
     if newest:
-        each = min(newest, key=lambda each: (not each.record["benchmark"].startswith("dtensor.Detach"), each.case))
-        params = "".join(f" --param {shlex.quote(f'{name}={value}')}" for name, value in each.parameters.items())
-        print(f"    {harness} explain {each.record['benchmark']}{params}{config}")
+        count = min(newest, key=lambda count: (not count.record["benchmark"].startswith("dtensor.Detach"), count.case))
+        params = "".join(f" --param {shlex.quote(f'{name}={value}')}" for name, value in count.parameters.items())
+        print(f"    {harness} explain {count.record['benchmark']}{params}{config}")
         print(
-            f"    {_short(Path(asv))}{config} continuous --factor 1.002 HEAD~1 HEAD --bench {each.record['benchmark']}"
+            f"    {_short(Path(asv))}{config} continuous --factor 1.002 HEAD~1 HEAD --bench {count.record['benchmark']}"
         )
     else:
         print(f"    {harness} costs{config}")

@@ -71,10 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
         noise=None if arguments.noise is None else arguments.noise / 100,
         cores=Settings.from_environment().cores,
     )
-    found, how = search.bisect(Path(arguments.config), wanted, options)
-    outcome = findings.outcome(found)
+    case_findings, facts = search.bisect(Path(arguments.config), wanted, options)
+    outcome = findings.outcome(case_findings)
     if arguments.json:
-        print(json.dumps({"outcome": outcome, "cases": [each.facts() for each in found], **how}, indent=1))
+        print(
+            json.dumps({"outcome": outcome, "cases": [finding.facts() for finding in case_findings], **facts}, indent=1)
+        )
     else:
-        print("\n".join(findings.lines(found)))
+        print("\n".join(findings.lines(case_findings)))
     return findings.STATUS[outcome]

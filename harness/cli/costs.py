@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     root = Path(arguments.config).resolve().parent / asv_folder.NAME
-    found = costs.costs(costs.newest(root, arguments.counter, arguments.bench))
+    table = costs.costs(costs.newest(root, arguments.counter, arguments.bench))
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(cost) for cost in found], indent=1))
+        print(json.dumps([dataclasses.asdict(cost) for cost in table], indent=1))
     else:
-        print("\n".join(costs.lines(found)))
+        print("\n".join(costs.lines(table)))
     return 0

@@ -37,32 +37,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line a case; 1 if one of them could not be counted."""
-    found = find(Path(arguments.benchmarks), arguments.benchmark, arguments.param)
-    wanted = choose(found, arguments.param)
+    workload_class = find(Path(arguments.benchmarks), arguments.benchmark, arguments.param)
+    wanted = choose(workload_class, arguments.param)
     changes: dict[str, Any] = {} if arguments.counter is None else {"counter": arguments.counter}
     if arguments.twice:
         changes["ahead"] = "nothing"  # what ran ahead was counted once
-    configuration = workload.configuration_for(found, **changes)
+    configuration = workload.configuration_for(workload_class, **changes)
     status = 0
     with contextlib.ExitStack() as stack:
         directory = None
         for params in wanted:
-            names = dict(zip(found.param_names, found.case(params).parameters, strict=True))
+            names = dict(zip(workload_class.param_names, workload_class.case(params).parameters, strict=True))
             label = " ".join(f"{name}={value}" for name, value in names.items())
             try:
-                refused = found.refused_here(params)
+                refused = workload_class.refused_here(params)
                 if refused is not None:
                     raise CaseSkipped(refused)
                 directory = directory or stack.enter_context(client.session(configuration))
-                counted = workload.ask(found, params, directory, twice=arguments.twice)
-                elsewhere = workload.ask(found, params, directory) if arguments.twice else None
+                counted = workload.ask(workload_class, params, directory, twice=arguments.twice)
+                elsewhere = workload.ask(workload_class, params, directory) if arguments.twice else None
             except CaseSkipped as reason:
                 print(json.dumps({**names, "skipped": str(reason)}) if arguments.json else f"n/a  {label}  ({reason})")
                 continue
             except StartError:
                 raise
             except HarnessError as error:
-                print(f"harness: {found.benchmark()} {label}: {error}", file=sys.stderr)
+                print(f"harness: {workload_class.benchmark()} {label}: {error}", file=sys.stderr)
                 status = 1
                 continue
             _print(counted, names, label, arguments.json, elsewhere)
@@ -74,11 +74,11 @@ def _print(
 ) -> None:
     """One case: the number, what stands beside it, the further numbers; `elsewhere` is its count in a second worker."""
     if as_json:
-        told = {number: counted.per_call(number) for number in [protocol.HEADLINE, *counted.numbers]}
+        numbers = {number: counted.per_call(number) for number in [protocol.HEADLINE, *counted.numbers]}
         twice: dict[str, Any] = {}
         if elsewhere is not None:
             twice = {"again": counted.again_per_call, "elsewhere": elsewhere.instructions_per_call}
-        print(json.dumps({**names, **told, **twice, "notes": counted.notes, "seconds": counted.seconds}), flush=True)
+        print(json.dumps({**names, **numbers, **twice, "notes": counted.notes, "seconds": counted.seconds}), flush=True)
         return
     beside = "".join(f"  ({note})" for note in counted.notes)
     print(f"{counted.instructions_per_call:>18,.2f}  {label}{beside}", flush=True)
@@ -94,10 +94,10 @@ def _print(
         )
 
 
-def _second(count: float | None, first: float, where: str, question: str) -> str:
+def _second(count: float | None, first: float, place: str, question: str) -> str:
     assert count is not None
     if count == first:
-        return f"{count:>22,.2f}  {where}: equal"
+        return f"{count:>22,.2f}  {place}: equal"
     change = (count - first) / first
-    asked = f"; {question}" if abs(change) > notes.LAYOUT_NOISE else ""
-    return f"{count:>22,.2f}  {where}: {count - first:+,.2f} ({change:+.3%}){asked}"
+    suffix = f"; {question}" if abs(change) > notes.LAYOUT_NOISE else ""
+    return f"{count:>22,.2f}  {place}: {count - first:+,.2f} ({change:+.3%}){suffix}"

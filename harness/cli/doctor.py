@@ -51,20 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found = [look() for look in LOOKS]
+    findings = [look() for look in LOOKS]
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(each) for each in found], indent=1))
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
     else:
-        print("\n".join(lines(found)))
-    return int(any(each.fatal for each in found))
+        print("\n".join(lines(findings)))
+    return int(any(finding.fatal for finding in findings))
 
 
-def lines(found: list[Finding]) -> Iterator[str]:
-    width = max(len(each.what) for each in found)
-    for each in found:
-        cure = f"  -> {each.cure}" if each.cure and each.state != HERE else ""
-        yield f"{each.state:<8} {each.what:<{width}}  {each.found}{cure}"
-    fatal = [each.what for each in found if each.fatal]
+def lines(findings: list[Finding]) -> Iterator[str]:
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        cure = f"  -> {finding.cure}" if finding.cure and finding.state != HERE else ""
+        yield f"{finding.state:<8} {finding.what:<{width}}  {finding.found}{cure}"
+    fatal = [finding.what for finding in findings if finding.fatal]
     yield f"counting cannot work here: {', '.join(fatal)} missing" if fatal else "counting can work here"
 
 
@@ -74,13 +74,13 @@ def packages(*names: str) -> str:
 
 
 def _python() -> Finding:
-    found = f"{platform.python_implementation()} {platform.python_version()}"
+    running = f"{platform.python_implementation()} {platform.python_version()}"
     try:
         interpreter.check()
     except HarnessError:
         known = ", ".join(f"{major}.{minor}" for major, minor in interpreter.TRIED)
-        return Finding("Python", MISSING, f"{found}; counting was tried with {known}", "make PYTHON=python3.11", True)
-    return Finding("Python", HERE, found, needed=True)
+        return Finding("Python", MISSING, f"{running}; counting was tried with {known}", "make PYTHON=python3.11", True)
+    return Finding("Python", HERE, running, needed=True)
 
 
 def _headers() -> Finding:
@@ -135,8 +135,8 @@ def _torch() -> Finding:
     with_torch = {}
     own, environments = sysconfig.get_path("purelib"), Path(asv_folder.NAME, "env")
     for place in [own, *map(str, environments.glob("*/lib/python*/site-packages"))]:
-        for each in importlib.metadata.distributions(name="torch", path=[place]):
-            with_torch[each.version] = "this environment" if place == own else str(environments)
+        for distribution in importlib.metadata.distributions(name="torch", path=[place]):
+            with_torch[distribution.version] = "this environment" if place == own else str(environments)
     if with_torch:
         return Finding("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
     return Finding("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
@@ -161,15 +161,15 @@ def _tool(tool: valgrind_tools.Tool) -> Callable[[], Finding]:
     def look() -> Finding:
         with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
             try:
-                found = valgrind.find()
-                if not found.link_own_files(Path(folder, "valgrind")):
+                installed = valgrind.find()
+                if not installed.link_own_files(Path(folder, "valgrind")):
                     return Finding(
-                        tool.what, WORSE, f"valgrind's own tools are not under {found.prefix}", packages("valgrind")
+                        tool.what, WORSE, f"valgrind's own tools are not under {installed.prefix}", packages("valgrind")
                     )
-                valgrind_tools.furnish(Path(folder, "valgrind"), found, tool)
+                valgrind_tools.furnish(Path(folder, "valgrind"), installed, tool)
             except (HarnessError, OSError) as error:
                 return Finding(tool.what, WORSE, str(error).partition("\n")[0])
-        return Finding(tool.what, HERE, f"builds, against valgrind {found.version}")
+        return Finding(tool.what, HERE, f"builds, against valgrind {installed.version}")
 
     return look
 

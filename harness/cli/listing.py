@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         pattern = re.compile(arguments.regex)
     except re.error as error:
         raise SuiteError(f"{arguments.regex!r} is no regular expression: {error}") from None
-    found = []
+    cases = []
     for workload in every(Path(arguments.benchmarks)):
         for params in workload.choices():
             case = workload.case(params)
@@ -38,17 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
             suite = workload.suite_of(*params)
             if pattern.search(name) and suites.holds(arguments.suite, suite):
                 parameters = dict(zip(workload.param_names, case.parameters, strict=True))
-                found.append(
+                cases.append(
                     {"benchmark": workload.benchmark(), "parameters": parameters, "name": name, "suite": suite}
                 )
-    if not found:
+    if not cases:
         raise SuiteError(
             f"no case of {arguments.benchmarks} in the suite {arguments.suite} has {arguments.regex!r} in its name"
         )
     if arguments.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(cases, indent=1))
         return 0
-    print("\n".join(f"{case['suite']:<8} {case['name']}" for case in found))
-    numbers = {suite: sum(suites.holds(suite, str(case["suite"])) for case in found) for suite in suites.NAMES}
+    print("\n".join(f"{case['suite']:<8} {case['name']}" for case in cases))
+    numbers = {suite: sum(suites.holds(suite, str(case["suite"])) for case in cases) for suite in suites.NAMES}
     print("cases: " + ", ".join(f"{number} {suite}" for suite, number in numbers.items()))
     return 0

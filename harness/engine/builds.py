@@ -121,9 +121,9 @@ def _needs(case: Case) -> list[Need]:
 
 
 def _explain(build: Build, status: int) -> str:
-    said = build.output.read_text(errors="replace")[-4000:].strip()
+    output = build.output.read_text(errors="replace")[-4000:].strip()
     if time.monotonic() > build.began + _LIMIT_SECONDS:
-        how = f"was still running after {_LIMIT_SECONDS:.0f} s and was ended"
+        ending = f"was still running after {_LIMIT_SECONDS:.0f} s and was ended"
     else:
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    return f"building {build.need[2]!r} for {'.'.join(build.need[:2])} {how}\n{said}"
+        ending = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    return f"building {build.need[2]!r} for {'.'.join(build.need[:2])} {ending}\n{output}"

@@ -77,15 +77,15 @@ def _under_own_tool(tool: valgrind_tools.Tool, scratch: Path, *options: str) -> 
 
 
 def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
-    found = valgrind.find()
+    installed = valgrind.find()
     # The same variable for every tool: another environment would be another layout.
     folder = scratch / "valgrind"
-    linked = found.link_own_files(folder)
+    linked = installed.link_own_files(folder)
     return Launch(
-        command=found.command(tool, f"{scratch}/log", *options),
+        command=installed.command(tool, f"{scratch}/log", *options),
         environment={"VALGRIND_LIB": str(folder)} if linked else {},
-        facts={"valgrind": found.version, "address randomisation": "on" if found.randomised else "off"},
-        warning=_RANDOMISED if found.randomised else None,
+        facts={"valgrind": installed.version, "address randomisation": "on" if installed.randomised else "off"},
+        warning=_RANDOMISED if installed.randomised else None,
     )
 
 

@@ -50,7 +50,7 @@ def fingerprint(rules: Rules, counter: str, site: Path, facts: dict[str, str]) -
     """What must match for two counts to be comparable, by name. `site` holds the packages that the server sees; `facts`
     are its own."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
-    found = {
+    facts_by_name = {
         "counting rules": str(COUNTING_RULES),
         "counter": counter,
         "machine": platform.machine(),
@@ -60,8 +60,8 @@ def fingerprint(rules: Rules, counter: str, site: Path, facts: dict[str, str]) -
     }
     for package in rules.packages:
         installed = importlib.metadata.distributions(name=package, path=[str(site)])
-        found[f"package {package}"] = next((each.version for each in installed), "none")
-    return dict(sorted(found.items()))
+        facts_by_name[f"package {package}"] = next((distribution.version for distribution in installed), "none")
+    return dict(sorted(facts_by_name.items()))
 
 
 def _first_line(command: list[str]) -> str:

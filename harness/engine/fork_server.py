@@ -44,7 +44,7 @@ class ForkServer:
         self._parents: dict[int, socket.socket] = {}
         folder = scratch.root / f"server{number}"
         folder.mkdir()
-        told = {
+        server_configuration = {
             "site": str(scratch.site),
             "out": str(scratch.out),
             "rules": configuration.rules,
@@ -52,7 +52,7 @@ class ForkServer:
             "import_first": list(configuration.import_first),
         }
         # Always as long, so that what is told moves nothing in the server's memory.
-        (folder / protocol.SERVER_CONFIGURATION).write_text(json.dumps(told).ljust(4096))
+        (folder / protocol.SERVER_CONFIGURATION).write_text(json.dumps(server_configuration).ljust(4096))
         environment = {**server_environment(scratch, rules), **launch.environment}
         if configuration.padding:
             environment["PADDING"] = "x" * configuration.padding

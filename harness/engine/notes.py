@@ -12,7 +12,7 @@ from harness.inside.notes import CHILDREN, CLOCK, ENTROPY, THREADS, TIMERS
 
 def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
     """One for everything that was seen, by how often."""
-    told = {
+    wordings = {
         CHILDREN: ("{} child process, not counted", "{} child processes, not counted"),
         THREADS: (
             "{} other thread was there when counting began: what it executes is in the number",
@@ -31,4 +31,6 @@ def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
             "the system was asked {} times for random bytes: the number may depend on them",
         ),
     }
-    return tuple(told[what][seen[what] != 1].format(f"{seen[what]:,}") for what in told if seen.get(what, 0) > 0)
+    return tuple(
+        wordings[kind][seen[kind] != 1].format(f"{seen[kind]:,}") for kind in wordings if seen.get(kind, 0) > 0
+    )

@@ -35,14 +35,14 @@ def decode(line: str) -> dict[str, Any] | None:
 
 def ended(case: Case, report: Report, seconds: float) -> str:
     """The event of a case that has come to its end."""
-    told: dict[str, object] = {"case": name(case), "seconds": round(seconds, 1)}
+    fields: dict[str, object] = {"case": name(case), "seconds": round(seconds, 1)}
     if isinstance(report, Counted):
-        told |= {"state": "counted", "instructions": report.instructions_per_call, "notes": report.notes}
+        fields |= {"state": "counted", "instructions": report.instructions_per_call, "notes": report.notes}
     elif isinstance(report, Skipped):
-        told |= {"state": "skipped", "why": report.reason}
+        fields |= {"state": "skipped", "why": report.reason}
     elif isinstance(report, Failed):
-        told |= {"state": "failed", "why": report.sentence}
-    return encode("end", **told)
+        fields |= {"state": "failed", "why": report.sentence}
+    return encode("end", **fields)
 
 
 class Journal:

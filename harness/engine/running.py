@@ -54,11 +54,11 @@ class Running:
         return protocol.Failed(self.number, sentence, (output + log)[-4000:], str(self.folder))
 
 
-def with_notes(counted: protocol.Counted, kind: Kind) -> protocol.Counted:
+def with_notes(counted: protocol.Counted, counter_kind: Kind) -> protocol.Counted:
     """A worker's report with what its profile tells that the worker could not, and the sentences about all it saw."""
     seen = dict(counted.seen)
-    if counted.profile is not None and kind.system_calls is not None:
+    if counted.profile is not None and counter_kind.system_calls is not None:
         with contextlib.suppress(OSError):  # whoever keeps the profile will say that it is gone
-            for what, number in kind.system_calls(counted.profile).items():
-                seen[what] = max(seen.get(what, 0), number)
+            for kind, times in counter_kind.system_calls(counted.profile).items():
+                seen[kind] = max(seen.get(kind, 0), times)
     return dataclasses.replace(counted, seen=seen, notes=(*counted.notes, *notes.sentences(seen)))

@@ -89,13 +89,13 @@ class Scratch:
             shutil.copyfile(suite, self.site / suite.name)
         self._copy_what_runs_inside(self.site / _HARNESS.name)
         replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
-        found: dict[str, Path] = {}
+        entries: dict[str, Path] = {}
         for folder in ([] if overlay is None else [overlay]) + _site_packages():
             for entry in folder.iterdir():
                 hidden = folder != overlay and _project(entry) in replaced
                 if not hidden and not _installs_us(entry):
-                    found.setdefault(entry.name, entry)
-        for name, entry in sorted(found.items()):  # in one order, which a listing of the folder may show
+                    entries.setdefault(entry.name, entry)
+        for name, entry in sorted(entries.items()):  # in one order, which a listing of the folder may show
             link = self.site / name
             if not link.exists() and not link.is_symlink():
                 link.symlink_to(entry)

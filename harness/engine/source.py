@@ -115,30 +115,30 @@ def strip(source: str) -> str:
 
 
 def _pieces(roots: Roots, read: Reader) -> list[str]:
-    found: dict[tuple[str, str], str] = {}
+    segments: dict[tuple[str, str], str] = {}
     for module, name in roots:
-        _collect(module, name, found, read)
-    if not found:
+        _collect(module, name, segments, read)
+    if not segments:
         raise SuiteError(f"the source of {'.'.join(roots[-1])} cannot be read from a file")
-    return list(found.values())
+    return list(segments.values())
 
 
-def _collect(module: str, name: str, found: dict[tuple[str, str], str], read: Reader) -> None:
+def _collect(module: str, name: str, segments: dict[tuple[str, str], str], read: Reader) -> None:
     """Add the definition of `name` in `module` to `found`, after what it uses."""
     source = read(module)
     defined, imports = definitions(source)
     if name in imports and _top(imports[name][0]) == _top(module):
-        _collect(*imports[name], found, read)
+        _collect(*imports[name], segments, read)
         return
     definition = defined.get(name)
-    if definition is None or (module, name) in found:
+    if definition is None or (module, name) in segments:
         return
-    found[module, name] = ""  # taken, so that two definitions may use each other
+    segments[module, name] = ""  # taken, so that two definitions may use each other
     for node in ast.walk(definition):
         if isinstance(node, ast.Name) and node.id != name:
-            _collect(module, node.id, found, read)
-    found[module, name] = _segment(source, definition)
-    found[module, name] = found.pop((module, name))  # last in order
+            _collect(module, node.id, segments, read)
+    segments[module, name] = _segment(source, definition)
+    segments[module, name] = segments.pop((module, name))  # last in order
 
 
 @functools.lru_cache(maxsize=8)

@@ -104,8 +104,8 @@ class Supervisor:
     def remarks(self) -> list[str]:
         """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
         is built once more. Complete once `start` has returned: the first server says what it found."""
-        found = (self._launch.warning, self._overlay, cache.doubt(), *self._found_inside)
-        return [str(note) for note in found if note is not None]
+        remarks = (self._launch.warning, self._overlay, cache.doubt(), *self._found_inside)
+        return [str(note) for note in remarks if note is not None]
 
     # The loop
 
@@ -263,8 +263,8 @@ class Supervisor:
         number = self._workers_made
         try:
             folder = self._scratch.worker_folder(f"{case.module}.{case.workload}-{case.index}")
-            where, twice = (str(folder), str(self._builds.folder(case))), self._states[case].twice
-            order = protocol.Order(number, case.module, case.workload, case.index, *where, case.values, twice)
+            folders, twice = (str(folder), str(self._builds.folder(case))), self._states[case].twice
+            order = protocol.Order(number, case.module, case.workload, case.index, *folders, case.values, twice)
             pid = server.fork(order, case.preloaded)
             pidfd = os.pidfd_open(pid)
         except ServerDied:

@@ -78,7 +78,7 @@ class Repository:
     def files(self, commit: str, folders: Iterable[str]) -> dict[str, str]:
         """Every file of `commit` in these top-level folders, with its blob. A symbolic link stands for the file that it
         names; one that leads nowhere in these folders is left out."""
-        found: dict[str, str] = {}
+        blobs: dict[str, str] = {}
         links: dict[str, str] = {}
         for line in self.ask("ls-tree", "-r", "-z", "--full-tree", commit, "--", *folders).split("\0"):
             if not line:
@@ -86,12 +86,12 @@ class Repository:
             facts, path = line.split("\t", 1)
             mode, _, blob = facts.split()
             if mode in _FILES:
-                (links if mode == _SYMLINK else found)[path] = blob
+                (links if mode == _SYMLINK else blobs)[path] = blob
         for path, target in zip(links, self.contents(links.values()), strict=True):
             name = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(target)))
-            if name in found:
-                found[path] = found[name]
-        return found
+            if name in blobs:
+                blobs[path] = blobs[name]
+        return blobs
 
     def contents(self, blobs: Iterable[str]) -> list[bytes]:
         """What each of `blobs` holds."""
@@ -99,7 +99,7 @@ class Repository:
         if not wanted:
             return []
         data = self._run("cat-file", "--batch", input="\n".join(wanted).encode() + b"\n").stdout
-        found = []
+        contents = []
         at = 0
         for blob in wanted:
             end = data.find(b"\n", at)
@@ -109,9 +109,9 @@ class Repository:
                     f"{self.path} lacks the file contents {blob}: the clone is incomplete; `git fsck` tells more"
                 )
             size = int(words[2])
-            found.append(data[end + 1 : end + 1 + size])
+            contents.append(data[end + 1 : end + 1 + size])
             at = end + 1 + size + 1
-        return found
+        return contents
 
     def changed(self, before: str, after: str) -> list[str]:
         """The files that differ between two commits, a renamed one under both names."""
@@ -123,8 +123,8 @@ class Repository:
     def ask(self, *arguments: str, fails_with: str | None = None, input: bytes = b"") -> str:
         result = self._run(*arguments, input=input)
         if result.returncode != 0:
-            said = result.stderr.decode(errors="replace").strip()
-            raise RepositoryError(fails_with or f"`git {' '.join(arguments)}` failed in {self.path}: {said}")
+            complaint = result.stderr.decode(errors="replace").strip()
+            raise RepositoryError(fails_with or f"`git {' '.join(arguments)}` failed in {self.path}: {complaint}")
         return os.fsdecode(result.stdout)
 
     def _run(self, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -118,8 +118,8 @@ def suits(requirements: Path) -> bool:
     """Whether pip, asked to install these requirements, would leave what lies in site-packages alone: it is a tree on
     the wheel that pip installed, and that is the one they pin."""
     try:
-        found = installed()
-        record = None if found is None else tree.record_in(found)
+        folder = installed()
+        record = None if folder is None else tree.record_in(folder)
         version = pinned().version
         pin = re.search(r"^torch==([^\s;#]+)", requirements.read_text(), re.MULTILINE)
     except (HarnessError, OSError):

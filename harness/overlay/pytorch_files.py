@@ -100,7 +100,7 @@ def belongs_to_binaries(path: str, tracked: Iterable[str] | None) -> bool:
 
 def version_and_commit(text: str) -> tuple[str, str] | None:
     """A wheel's version and the commit it was built from, as its VERSION_FILE names them; None if it does not."""
-    found = dict(_VERSION.findall(text))
-    if not re.fullmatch(r"[0-9a-f]{40}", found.get("git_version", "")):
+    assignments = dict(_VERSION.findall(text))
+    if not re.fullmatch(r"[0-9a-f]{40}", assignments.get("git_version", "")):
         return None
-    return found.get("__version__", "unknown"), found["git_version"]
+    return assignments.get("__version__", "unknown"), assignments["git_version"]

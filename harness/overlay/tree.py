@@ -175,7 +175,7 @@ def _shape(
     links = _links(plan, ours, wheel, shipped)
     files, folders = _present(folder)
     bytecode = {_bytecode_of(path) for path in _modules(ours)}
-    right = {path for path, found in files.items() if _is_right(path, found, ours, links)}
+    right = {path for path, present in files.items() if _is_right(path, present, ours, links)}
     for path in files.keys() - right - bytecode:
         os.unlink(f"{folder}/{path}")
     needed = {parent for path in (*ours, *links, *bytecode) for parent in _parents(path)}
@@ -205,14 +205,14 @@ def _links(plan: Plan, ours: dict[str, str], wheel: Wheel, shipped: Iterable[str
     kept = set(plan.kept)
     mixed = {parent for path in ours for parent in _parents(path)}
     mixed |= {parent for path in shipped if path not in ours and path not in kept for parent in _parents(path)}
-    found = {}
+    targets = {}
     for path in plan.kept:
         if path not in ours:
             whole = next((parent for parent in _parents(path) if parent not in mixed), path)
-            found[whole] = str(wheel.folder / whole)
+            targets[whole] = str(wheel.folder / whole)
     if wheel.metadata is not None:
-        found[wheel.metadata.name] = str(wheel.metadata)
-    return found
+        targets[wheel.metadata.name] = str(wheel.metadata)
+    return targets
 
 
 def _parents(path: str) -> list[str]:
@@ -238,10 +238,10 @@ def _present(folder: str) -> tuple[dict[str, str | os.stat_result], set[str]]:
     return files, folders
 
 
-def _is_right(path: str, found: str | os.stat_result, ours: dict[str, str], links: dict[str, str]) -> bool:
-    if isinstance(found, str):
-        return links.get(path) == found
-    return path in ours and int(found.st_mtime) == _stamp(ours[path])
+def _is_right(path: str, present: str | os.stat_result, ours: dict[str, str], links: dict[str, str]) -> bool:
+    if isinstance(present, str):
+        return links.get(path) == present
+    return path in ours and int(present.st_mtime) == _stamp(ours[path])
 
 
 def _stamp(blob: str) -> int:
@@ -307,8 +307,8 @@ def _write_bytecode(file: str, header: bytes, code: bytes) -> None:
 
 def _begins_with(file: str, header: bytes) -> bool:
     try:
-        with open(file, "rb", buffering=0) as found:
-            return found.read(len(header)) == header
+        with open(file, "rb", buffering=0) as file_object:
+            return file_object.read(len(header)) == header
     except OSError:
         return False
 

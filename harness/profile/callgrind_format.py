@@ -58,11 +58,11 @@ def calls_of(text: str, library: str, functions: Collection[str]) -> dict[str, i
     named = {number: _plain(name) for number, name in _NAMED.findall(text)}
     wanted = {number: name for number, name in named.items() if name in functions}
     inside = {number for number, path in _OBJECT.findall(text) if symbols.library(path) == library}
-    found: dict[str, int] = collections.defaultdict(int)
-    for called_object, function, calls in _CALL.findall(text):
+    calls_by_function: dict[str, int] = collections.defaultdict(int)
+    for called_object, function, times in _CALL.findall(text):
         if function in wanted and called_object in inside:
-            found[wanted[function]] += int(calls)
-    return dict(found)
+            calls_by_function[wanted[function]] += int(times)
+    return dict(calls_by_function)
 
 
 def _plain(name: str) -> str:
@@ -94,11 +94,11 @@ def _read(text: str) -> _Graph:
     nodes: dict[tuple[str, str], _Node] = {}
 
     def node(name: str, library: str) -> _Node:
-        found = nodes.get((name, library))
-        if found is None:
+        known = nodes.get((name, library))
+        if known is None:
             function = Function(symbols.native(name), symbols.library(library))
-            found = nodes[name, library] = _Node(function, symbols.RECURSION.search(name) is not None)
-        return found
+            known = nodes[name, library] = _Node(function, symbols.RECURSION.search(name) is not None)
+        return known
 
     own: dict[_Node, int] = collections.defaultdict(int)
     calls: dict[_Node, dict[_Node, tuple[int, int]]] = collections.defaultdict(dict)

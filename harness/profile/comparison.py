@@ -133,7 +133,7 @@ def compare(base: Run, head: Run) -> Comparison:
     before, after = base.profile.functions, head.profile.functions
     for function in before.keys() | after.keys():
         spent = before.get(function), after.get(function)
-        was, is_now = (0 if found is None else found.own for found in spent)
+        was, is_now = (0 if cost is None else cost.own for cost in spent)
         if was * head.calls != is_now * base.calls:
             line = head.profile.lines.get(function, base.profile.lines.get(function))
             rows.append(Moved(function, line, was / base.calls, is_now / head.calls))

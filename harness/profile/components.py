@@ -92,5 +92,5 @@ def load(rules: str) -> Seams:
     """The components of what a suite with these rules counts."""
     if rules not in _LIBRARIES:
         return Seams()
-    found: Seams = importlib.import_module(_LIBRARIES[rules]).SEAMS
-    return found
+    components: Seams = importlib.import_module(_LIBRARIES[rules]).SEAMS
+    return components

@@ -54,8 +54,8 @@ def parse(text: str) -> Profile:
     functions[OUTSIDE].inclusive = functions[OUTSIDE].own
     drawn = Path()
     _draw(root, drawn, whole * _LEAST)
-    told = {function: dict(found) for function, found in native.items()}
-    return Profile(whole, dict(functions), drawn, exact=True, lines=lines, native=told)
+    machine_code = {function: dict(instructions_by_function) for function, instructions_by_function in native.items()}
+    return Profile(whole, dict(functions), drawn, exact=True, lines=lines, native=machine_code)
 
 
 def _read(text: str) -> tuple[_Node, dict[Function, int]]:
@@ -63,14 +63,14 @@ def _read(text: str) -> tuple[_Node, dict[Function, int]]:
     codes: dict[str, Function] = {}
     natives: dict[str, Function] = {}
     lines: dict[Function, int] = {}
-    told: list[list[str]] = []
-    costs: list[list[str]] = []
+    node_lines: list[list[str]] = []
+    cost_lines: list[list[str]] = []
     for line in text.split("\n"):  # and at nothing else, which names may hold
         kind, _, rest = line.partition(" ")
         if kind == "cost":
-            costs.append(rest.split())
+            cost_lines.append(rest.split())
         elif kind == "node":
-            told.append(rest.split())
+            node_lines.append(rest.split())
         elif kind == "code":
             fields = rest.split("\t")
             number, begin = fields[0].split()
@@ -81,14 +81,16 @@ def _read(text: str) -> tuple[_Node, dict[Function, int]]:
             natives[number] = Function(symbols.native(name), symbols.library(library))
     root = _Node(OUTSIDE, 0)
     nodes = {"0": root}
-    for number, parent, code, calls in sorted(told, key=lambda fields: int(fields[0])):  # parents have smaller numbers
+    for number, parent, code, calls in sorted(
+        node_lines, key=lambda fields: int(fields[0])
+    ):  # parents have smaller numbers
         above = nodes[parent]
         function = codes[code]
         if above.function is OUTSIDE and _calls_work(function):
             function = OUTSIDE
         node = nodes[number] = _Node(function, int(calls))
         above.below.append(node)
-    for number, name, instructions in costs:
+    for number, name, instructions in cost_lines:
         node = nodes[number]
         function = natives[name]
         node.native[function] = node.native.get(function, 0) + int(instructions)
@@ -102,11 +104,11 @@ def _calls_work(function: Function) -> bool:
 
 def _callers_first(root: _Node) -> list[tuple[_Node, frozenset[Function]]]:
     """Every path, with the functions that are above it."""
-    found: list[tuple[_Node, frozenset[Function]]] = [(root, frozenset())]
-    for node, above in found:
+    paths: list[tuple[_Node, frozenset[Function]]] = [(root, frozenset())]
+    for node, above in paths:
         inside = above if node.function in above else above | {node.function}
-        found.extend((below, inside) for below in node.below)
-    return found
+        paths.extend((below, inside) for below in node.below)
+    return paths
 
 
 def _draw(node: _Node, path: Path, least: float) -> None:

@@ -34,10 +34,10 @@ class Path:
     called: dict[Function, Path] = dataclasses.field(default_factory=dict)
 
     def at(self, function: Function) -> Path:
-        found = self.called.get(function)
-        if found is None:
-            found = self.called[function] = Path()
-        return found
+        below = self.called.get(function)
+        if below is None:
+            below = self.called[function] = Path()
+        return below
 
     @property
     def inclusive(self) -> int:
@@ -62,53 +62,56 @@ class Profile:
 
     def encode(self) -> bytes:
         """One line of JSON; `decode` reads it back."""
-        numbers: dict[Function, int] = {}
+        indices: dict[Function, int] = {}
 
-        def number(function: Function) -> int:
-            return numbers.setdefault(function, len(numbers))
+        def index(function: Function) -> int:
+            return indices.setdefault(function, len(indices))
 
         def branch(path: Path) -> list[Any]:
-            return [path.own, [[number(function), *branch(below)] for function, below in path.called.items()]]
+            return [path.own, [[index(function), *branch(below)] for function, below in path.called.items()]]
 
-        told = {
+        fields = {
             "form": FORM,
             "total": self.total,
             "exact": self.exact,
-            "functions": [number(name) for name in self.functions],
+            "functions": [index(name) for name in self.functions],
             "own": [spent.own for spent in self.functions.values()],
             "inclusive": [spent.inclusive for spent in self.functions.values()],
             "calls": [spent.calls for spent in self.functions.values()],
-            "lines": [[number(name), line] for name, line in self.lines.items()],
+            "lines": [[index(name), line] for name, line in self.lines.items()],
             "native": [
-                [number(name), [[number(below), own] for below, own in found.items()]]
-                for name, found in self.native.items()
+                [index(name), [[index(below), own] for below, own in below_functions.items()]]
+                for name, below_functions in self.native.items()
             ],
             "paths": branch(self.paths),
         }
-        named = {"names": [name.name for name in numbers], "places": [name.place for name in numbers]}
-        return json.dumps({**told, **named}, separators=(",", ":")).encode() + b"\n"
+        named = {"names": [name.name for name in indices], "places": [name.place for name in indices]}
+        return json.dumps({**fields, **named}, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(data: bytes) -> Profile:
     """Raises ValueError for what `encode` of this form has not written."""
     try:
-        told = json.loads(data)
-        if told["form"] != FORM:
-            raise ValueError(f"a profile of form {told['form']}, this is {FORM}")
-        names = list(map(Function, told["names"], told["places"]))
+        fields = json.loads(data)
+        if fields["form"] != FORM:
+            raise ValueError(f"a profile of form {fields['form']}, this is {FORM}")
+        names = list(map(Function, fields["names"], fields["places"]))
         # Figures of a kind lie side by side: they are read in half the time.
-        spent = map(Spent, told["own"], told["inclusive"], told["calls"])
+        spent = map(Spent, fields["own"], fields["inclusive"], fields["calls"])
 
         def branch(own: int, called: list[Any]) -> Path:
             return Path(own, {names[below[0]]: branch(*below[1:]) for below in called})
 
         return Profile(
-            told["total"],
-            dict(zip(map(names.__getitem__, told["functions"]), spent, strict=True)),
-            branch(*told["paths"]),
-            told["exact"],
-            {names[number]: line for number, line in told["lines"]},
-            {names[number]: {names[below]: own for below, own in found} for number, found in told["native"]},
+            fields["total"],
+            dict(zip(map(names.__getitem__, fields["functions"]), spent, strict=True)),
+            branch(*fields["paths"]),
+            fields["exact"],
+            {names[index]: line for index, line in fields["lines"]},
+            {
+                names[index]: {names[below]: own for below, own in machine_code}
+                for index, machine_code in fields["native"]
+            },
         )
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not a profile: {data[:100]!r} ({error!r})") from None

@@ -66,9 +66,9 @@ def file(path: str) -> str:
     if inside is not None:
         return inside[2] if inside[1] == "site" else f"<{GENERATED}>"
     for pattern, prefix in ((_INSTALLED, ""), (_STANDARD_LIBRARY, "python/")):
-        found = pattern.fullmatch(path)
-        if found is not None:
-            return prefix + found[1]
+        match = pattern.fullmatch(path)
+        if match is not None:
+            return prefix + match[1]
     if path.startswith("<frozen "):
         return f"python/{path[8:].rstrip('>').replace('.', '/')}.py"
     return re.sub(r"^(<[^>]*>).*", r"\1", path)

@@ -94,17 +94,17 @@ def build_loops(loops: Mapping[int, TimerArgs], folder: Path, cached: Path) -> N
     Those that the compiler complains of are each compiled alone, which tells whether it is right.
     """
     compiler = _Compiler.find(cached)
-    told: dict[int, dict[str, str]] = {}
+    outcomes: dict[int, dict[str, str]] = {}
     together = dict(loops)
     for number, args in loops.items():
         reason = unbalanced(f"{args.setup}\n{args.stmt}")
         if reason is not None:
-            told[number] = {"failed": f"the C++ statement is not even a statement: {reason}\n{_shown(args)}"}
+            outcomes[number] = {"failed": f"the C++ statement is not even a statement: {reason}\n{_shown(args)}"}
             del together[number]
     while together:
         complaint = compiler.build(library_source(together), folder / "loops.so")
         if complaint is None:
-            told |= {number: {"file": "loops.so"} for number in together}
+            outcomes |= {number: {"file": "loops.so"} for number in together}
             break
         suspects = {int(number) for number in re.findall(r"statement (\d+)(?=:\d)", complaint)} & together.keys()
         if not suspects:
@@ -112,30 +112,30 @@ def build_loops(loops: Mapping[int, TimerArgs], folder: Path, cached: Path) -> N
         for number in sorted(suspects):
             args = together.pop(number)
             alone = compiler.build(library_source({number: args}), folder / f"loop_{number}.so")
-            told[number] = (
+            outcomes[number] = (
                 {"file": f"loop_{number}.so"}
                 if alone is None
                 else {"failed": f"the C++ statement does not compile\n{_shown(args)}\n{_first_errors(alone)}"}
             )
-    _tell(folder, told)
+    _tell(folder, outcomes)
 
 
 def save_models(models: Mapping[int, str], folder: Path) -> None:
     """Script and save every model, each defined by a Python source that ends with `model` defined."""
     reason = _no_torchscript(folder)
-    told: dict[int, dict[str, str]] = {}
+    outcomes: dict[int, dict[str, str]] = {}
     for number, source in models.items():
         if reason is not None:
-            told[number] = {"skipped": reason}
+            outcomes[number] = {"skipped": reason}
             continue
         try:
             _script(source, folder / f"model_{number}.py").save(str(folder / f"{number}.pt"))
-            told[number] = {"file": f"{number}.pt"}
+            outcomes[number] = {"file": f"{number}.pt"}
         except Exception:
-            told[number] = {
+            outcomes[number] = {
                 "failed": f"TorchScript does not take the model\n{source}\n{traceback.format_exc()[-4000:]}"
             }
-    _tell(folder, told)
+    _tell(folder, outcomes)
 
 
 def unbalanced(code: str) -> str | None:
@@ -225,8 +225,8 @@ def _script(source: str, file: Path) -> Any:
     return module.jit_model
 
 
-def _tell(folder: Path, told: dict[int, dict[str, str]]) -> None:
-    (folder / built_files.TOLD).write_text(json.dumps(told, indent=1))
+def _tell(folder: Path, outcomes: dict[int, dict[str, str]]) -> None:
+    (folder / built_files.TOLD).write_text(json.dumps(outcomes, indent=1))
 
 
 def _shown(args: TimerArgs) -> str:

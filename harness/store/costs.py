@@ -33,40 +33,40 @@ def newest(root: Path, counter: str, bench: str = "") -> list[Kept]:
         pattern = re.compile(bench)
     except re.error as error:
         raise SuiteError(f"--bench {bench!r} is no regular expression: {error}") from None
-    found: dict[CaseKey, Kept] = {}
+    latest: dict[CaseKey, Kept] = {}
     for commit in records.commits(root):
-        for each in records.find(root, commit):
-            if each.fingerprint.get("counter") == counter and pattern.search(each.case[0]):
-                known = found.get(each.case)
-                if known is None or known.kept_at < each.kept_at:
-                    found[each.case] = each
-    if not found:
+        for count in records.find(root, commit):
+            if count.fingerprint.get("counter") == counter and pattern.search(count.case[0]):
+                known = latest.get(count.case)
+                if known is None or known.kept_at < count.kept_at:
+                    latest[count.case] = count
+    if not latest:
         raise SuiteError(f"no count by {counter} of any {bench!r} is kept in {root}: `make bench` counts the suite")
-    return [found[case] for case in sorted(found)]
+    return [latest[case] for case in sorted(latest)]
 
 
 def costs(counted: Iterable[Kept]) -> list[Cost]:
     """By benchmark, in order of their names."""
     groups: dict[str, list[Kept]] = {}
-    for each in counted:
-        groups.setdefault(each.case[0], []).append(each)
-    found = []
+    for count in counted:
+        groups.setdefault(count.case[0], []).append(count)
+    table = []
     for name, group in sorted(groups.items()):
-        numbers = [each.record["instructions per call"] for each in group]
-        phases = [each.record["seconds"] for each in group]
+        numbers = [count.record["instructions per call"] for count in group]
+        phases = [count.record["seconds"] for count in group]
         seconds = tuple(
             sum(phase.get(key, 0.0) for phase in phases for key in keys)
             for keys in (["setup"], ["warm-up"], ["count", "overhead"])
         )
-        found.append(Cost(name, len(group), min(numbers), max(numbers), (seconds[0], seconds[1], seconds[2])))
-    return found
+        table.append(Cost(name, len(group), min(numbers), max(numbers), (seconds[0], seconds[1], seconds[2])))
+    return table
 
 
-def lines(found: Iterable[Cost]) -> Iterator[str]:
+def lines(table: Iterable[Cost]) -> Iterator[str]:
     """A table, with a line that adds up."""
     yield _HEADER
     cases, sums = 0, [0.0, 0.0, 0.0]
-    for cost in found:
+    for cost in table:
         cases += cost.cases
         sums = [before + more for before, more in zip(sums, cost.seconds, strict=True)]
         between = f"{cost.least:,.0f}" if cost.cases == 1 else f"{cost.least:,.0f} - {cost.most:,.0f}"

@@ -218,10 +218,10 @@ class Kept:
 
 def earlier(place: Place, version: str, counter: str) -> Counted | None:
     """What was counted at `place` before, less its profile, if it was this version of the benchmark by this counter."""
-    found = Kept.load(place.folder)
-    if found is None or found.record.get("version") != version or found.fingerprint.get("counter") != counter:
+    kept = Kept.load(place.folder)
+    if kept is None or kept.record.get("version") != version or kept.fingerprint.get("counter") != counter:
         return None
-    record = found.record
+    record = kept.record
     return Counted(
         number=0,
         total=record["total"],
@@ -233,7 +233,7 @@ def earlier(place: Place, version: str, counter: str) -> Counted | None:
         numbers=record["numbers"],
         seen=record.get("seen", {}),
         notes=tuple(record.get("notes", ())),
-        fingerprint=found.fingerprint,
+        fingerprint=kept.fingerprint,
     )
 
 
@@ -246,9 +246,9 @@ def find(root: Path, commit: str, benchmark: str | None = None) -> Iterator[Kept
     """What is kept of a commit (of one benchmark), in order of their names."""
     name = "*" if benchmark is None else _file_name(benchmark)
     for path in sorted((root / "counts" / commit).glob(f"*/{name}/*/{_RECORD}")):
-        found = Kept.load(path.parent)
-        if found is not None:
-            yield found
+        kept = Kept.load(path.parent)
+        if kept is not None:
+            yield kept
 
 
 def keep_evidence(folder: str, benchmark: str, parameters: tuple[str, ...]) -> Path:

@@ -73,8 +73,8 @@ def _name(cls: type, line: int) -> Iterator[str]:
 
 def _methods(cls: type, base: type) -> Iterator[str]:
     # Looked at as they lie there: asking the class for its version would read its source.
-    found = {name: inspect.getattr_static(cls, name) for name in dir(cls)}
-    for name in (name for name, value in found.items() if getattr(value, "__isabstractmethod__", False)):
+    attributes = {name: inspect.getattr_static(cls, name) for name in dir(cls)}
+    for name in (name for name, value in attributes.items() if getattr(value, "__isabstractmethod__", False)):
         meant = _nearest(name, (other for other, value in vars(cls).items() if callable(value)), base)
         yield (
             f"it has no `{name}`"
@@ -134,14 +134,14 @@ def _small(cls: Any, base: type) -> Iterator[str]:
 
 def _assigned(cls: type, base: type) -> set[str]:
     """Attributes of `self` that the methods of the class, and of its bases below `base`, assign to."""
-    found: set[str] = set()
+    names: set[str] = set()
     for ancestor in cls.__mro__:
         if ancestor is base or not issubclass(ancestor, base):
             continue
         for value in vars(ancestor).values():
             if inspect.isfunction(value):
-                found |= _assigned_in(value)
-    return found
+                names |= _assigned_in(value)
+    return names
 
 
 def _assigned_in(function: Callable[..., object]) -> set[str]:

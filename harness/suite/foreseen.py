@@ -31,11 +31,11 @@ def classes(module: str, read: Reader) -> list[str]:
 def declared(module: str, name: str, read: Reader, known: Mapping[str, type]) -> Declared | None:
     """What the class `name` of `module` declares, itself or in a base of the same suite or in `known`, which holds
     classes by name; None where it is not written as plain values."""
-    found = {attribute: _value(module, name, attribute, read, known) for attribute in ("params", "param_names")}
-    params, names = found["params"], found["param_names"]
+    values = {attribute: _value(module, name, attribute, read, known) for attribute in ("params", "param_names")}
+    params, names = values["params"], values["param_names"]
     if not isinstance(params, list | tuple) or not isinstance(names, list | tuple):
         return None
-    lists = [list(values) for values in params] if params and isinstance(params[0], list | tuple) else [list(params)]
+    lists = [list(choices) for choices in params] if params and isinstance(params[0], list | tuple) else [list(params)]
     return Declared(lists, tuple(map(str, names))) if len(lists) == len(names) else None
 
 
@@ -57,9 +57,9 @@ def _value(module: str, name: str, attribute: str, read: Reader, known: Mapping[
             return None
     for base in node.bases:
         if isinstance(base, ast.Name):
-            found = _value(module, base.id, attribute, read, known)
-            if found is not None:
-                return found
+            inherited = _value(module, base.id, attribute, read, known)
+            if inherited is not None:
+                return inherited
     return None
 
 

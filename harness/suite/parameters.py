@@ -20,13 +20,13 @@ def asv_names(values: Sequence[object]) -> list[str]:
 def labels(values: Sequence[object]) -> list[str]:
     """What people call each value, all different: its `str`; where two share that, what asv lists it as."""
     texts = [bare(str(value)) for value in values]
-    found = [name if texts.count(text) > 1 else text for text, name in zip(texts, asv_names(values), strict=True)]
-    for place, label in enumerate(found):
+    labelled = [name if texts.count(text) > 1 else text for text, name in zip(texts, asv_names(values), strict=True)]
+    for place, label in enumerate(labelled):
         number = 0
-        while found[place] in found[:place]:  # somebody's `str` looks like another one's number
+        while labelled[place] in labelled[:place]:  # somebody's `str` looks like another one's number
             number += 1
-            found[place] = f"{label} ({number})"
-    return found
+            labelled[place] = f"{label} ({number})"
+    return labelled
 
 
 def _numbered(texts: list[str]) -> list[str]:
@@ -40,16 +40,16 @@ def places(params: Sequence[Sequence[object]], chosen: Sequence[object]) -> tupl
     object that its list holds or, made anew, one of the same type with the same `repr`."""
     if len(params) != len(chosen):
         return None
-    found = [_place(values, value) for values, value in zip(params, chosen, strict=True)]
-    return None if None in found else tuple(place for place in found if place is not None)
+    indices = [_place(values, value) for values, value in zip(params, chosen, strict=True)]
+    return None if None in indices else tuple(place for place in indices if place is not None)
 
 
 def index(params: Sequence[Sequence[object]], places: Sequence[int]) -> int:
     """Which choice of `product` has its values at these places."""
-    found = 0
+    position = 0
     for values, place in zip(params, places, strict=True):
-        found = found * len(values) + place
-    return found
+        position = position * len(values) + place
+    return position
 
 
 def _place(values: Sequence[object], value: object) -> int | None:

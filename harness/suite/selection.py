@@ -42,16 +42,16 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
             f"the benchmark {name!r} needs {error.name!r}, which this environment lacks: "
             "install the pin with `pip install --requirement requirements.txt`"
         ) from None
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Workload)):
+    workload_class = getattr(module, class_name, None)
+    if not (isinstance(workload_class, type) and issubclass(workload_class, Workload)):
         known = [other.__name__ for other in workload.suite(top) if other.__module__ == module.__name__]
         raise SuiteError(
             f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload; "
             f"{module_name} has {', '.join(known) or 'none'}"
         )
-    if inspect.isabstract(found):
+    if inspect.isabstract(workload_class):
         raise SuiteError(f"{name!r} is a base for other benchmarks and none itself")
-    return found
+    return workload_class
 
 
 def _foresee(folder: Path, module: str, class_name: str, name: str, assignments: Sequence[str]) -> None:
@@ -83,16 +83,18 @@ def every(suite: Path) -> list[type[Workload]]:
     return workload.suite(name)
 
 
-def choose(found: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
+def choose(workload_class: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
     """The choices of parameters that agree with every `name=value`, the value as its label or its `repr`."""
-    allowed = _places(found.benchmark(), found.param_names, found.parameters(), assignments)
+    allowed = _places(workload_class.benchmark(), workload_class.param_names, workload_class.parameters(), assignments)
     choices = [
         params
-        for params in found.choices()
-        if all(place in places for place, places in zip(found.places(params), allowed, strict=True))
+        for params in workload_class.choices()
+        if all(place in places for place, places in zip(workload_class.places(params), allowed, strict=True))
     ]
     if not choices:
-        raise SuiteError(f"no case of {found.benchmark()} has {' and '.join(assignments)}: these do not go together")
+        raise SuiteError(
+            f"no case of {workload_class.benchmark()} has {' and '.join(assignments)}: these do not go together"
+        )
     return choices
 
 

@@ -143,10 +143,10 @@ class Workload(inside.Workload, abc.ABC):
     @classmethod
     def places(cls, params: Sequence[Any]) -> tuple[int, ...]:
         """Where in `params` each value of a choice is. Raises SuiteError if it is no case."""
-        found = parameters.places(cls.parameters(), params)
-        if found is None or tuple(params) in cls.skip_params:
+        indices = parameters.places(cls.parameters(), params)
+        if indices is None or tuple(params) in cls.skip_params:
             raise SuiteError(f"{cls.benchmark()} has no parameters {tuple(params)!r}; it has {cls.choices()}")
-        return found
+        return indices
 
     @classmethod
     def labels(cls) -> list[list[str]]:
@@ -243,9 +243,12 @@ class Workload(inside.Workload, abc.ABC):
         commit's Python lay over a wheel's binaries."""
         for note in counted.notes:
             print(f"note: {note}", file=sys.stderr)
-        found = counted.fingerprint or {}
-        if first and "binaries" in found:
-            print(f"Python of {found['python of commit'][:10]} on the binaries of {found['binaries']}", file=sys.stderr)
+        fingerprint = counted.fingerprint or {}
+        if first and "binaries" in fingerprint:
+            print(
+                f"Python of {fingerprint['python of commit'][:10]} on the binaries of {fingerprint['binaries']}",
+                file=sys.stderr,
+            )
 
 
 def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -> float:

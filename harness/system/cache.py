@@ -33,10 +33,12 @@ def doubt(cached: Path | None = None, top: Path | None = None) -> str | None:
     `top` is the cache folder, for a process whose surroundings do not tell it.
     """
     top = top or folder()
-    found = private.doubt_below(top, cached or top)
-    if found is None:
+    reason = private.doubt_below(top, cached or top)
+    if reason is None:
         return None
-    return f"the cache folder {top} is not used, since {found}: remove that, or name another folder with XDG_CACHE_HOME"
+    return (
+        f"the cache folder {top} is not used, since {reason}: remove that, or name another folder with XDG_CACHE_HOME"
+    )
 
 
 def usable(otherwise: Path) -> Path:

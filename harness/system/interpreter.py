@@ -20,8 +20,8 @@ def check() -> None:
     if platform.python_implementation() == "CPython" and version in TRIED and not freed:
         return
     known = " and ".join(f"{major}.{minor}" for major, minor in TRIED)
-    found = f"{platform.python_implementation()} {platform.python_version()}{' without the lock' if freed else ''}"
+    running = f"{platform.python_implementation()} {platform.python_version()}{' without the lock' if freed else ''}"
     raise StartError(
-        f"counting was tried with CPython {known} only, and {sys.executable} is {found}: "
+        f"counting was tried with CPython {known} only, and {sys.executable} is {running}: "
         f"use an environment of CPython {known} (with make: `make PYTHON=python{known.split()[0]}`)"
     )

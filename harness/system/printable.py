@@ -27,7 +27,7 @@ _OBEYED = re.compile(
 
 def shown(text: str) -> str:
     """`text` with everything that a terminal would obey as an escape."""
-    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class Coloured(str):

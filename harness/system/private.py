@@ -45,9 +45,9 @@ def doubt_below(top: Path, path: Path) -> str | None:
 
 def make(folder: Path) -> None:
     """Make `folder` and what it lies in, where missing, for this user alone. Raises OSError."""
-    for each in reversed([folder, *folder.parents]):
-        if not each.exists():
-            each.mkdir(mode=0o700, exist_ok=True)
+    for ancestor in reversed([folder, *folder.parents]):
+        if not ancestor.exists():
+            ancestor.mkdir(mode=0o700, exist_ok=True)
 
 
 def user_of_peer(connection: socket.socket) -> int:

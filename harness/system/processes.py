@@ -34,14 +34,14 @@ def descendants(ancestor: int) -> set[int]:
                 state, parent = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[:2]
                 if state != "Z":
                     parents[int(entry)] = int(parent)
-    found: set[int] = set()
+    family: set[int] = set()
     waiting = [ancestor]
     while waiting:
         parent_pid = waiting.pop()
-        children = [pid for pid, parent in parents.items() if parent == parent_pid and pid not in found]
-        found.update(children)
+        children = [pid for pid, parent in parents.items() if parent == parent_pid and pid not in family]
+        family.update(children)
         waiting.extend(children)
-    return found
+    return family
 
 
 def kill_group(leader: int) -> None:
