@@ -22,7 +22,7 @@ from typing import Any
 from harness.engine import progress
 from harness.errors import HarnessError
 from harness.store import costs
-from harness.store.records import Kept
+from harness.store.records import KeptCount
 from harness.suite import suites
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def filled(text: str, figures: Mapping[str, str]) -> str:
     )
 
 
-def conditions(counted: Iterable[Kept]) -> str:
+def conditions(counted: Iterable[KeptCount]) -> str:
     """What counts were taken with, as a sentence in italics."""
     found = list(counted)
     commits = ", ".join(sorted({each.record["commit"][:10] for each in found}))
@@ -78,7 +78,7 @@ def conditions(counted: Iterable[Kept]) -> str:
     return f"*Commit {commits}, counted {days(found)} on {machine()}; {', '.join(told)}.*"
 
 
-def days(counted: Iterable[Kept]) -> str:
+def days(counted: Iterable[KeptCount]) -> str:
     """The day on which counts were kept, or the first and the last."""
     found = sorted(datetime.datetime.fromtimestamp(each.kept_at, datetime.UTC).date().isoformat() for each in counted)
     return found[0] if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
@@ -126,7 +126,7 @@ def _events() -> list[dict[str, Any]]:
     return [event for event in told if event and event["event"] == "end" and event["case"].startswith(f"{_FIRST}(")]
 
 
-def _event(each: Kept) -> dict[str, Any]:
+def _event(each: KeptCount) -> dict[str, Any]:
     record = each.record
     return {
         "event": "end",

@@ -27,7 +27,7 @@ from harness import Statements
 from harness.engine import client
 from harness.errors import CaseSkipped
 from harness.suite import workload
-from harness.suite.selection import every
+from harness.suite.selection import all_workloads
 
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "benchmarks"
@@ -62,7 +62,7 @@ def main() -> None:
 def choose(bench: str | None) -> dict[str, Case]:
     """By name, the cases that `bench` finds, or those that a row is always due."""
     found = {}
-    for each in every(SUITE):
+    for each in all_workloads(SUITE):
         for params in each.choices():
             name = f"{each.benchmark()}({', '.join(map(str, params))})"
             due = name in STATEMENTS or not (issubclass(each, Statements) or each.suite_of(*params) == "full")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from harness.profile import model
 from harness.store import records
-from harness.store.records import Kept
+from harness.store.records import KeptCount
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +57,7 @@ def main() -> None:
             print(f"{'diff':<34} {timed(folder, Path(sys.executable), *diff):>8.2f} s   {told}")
 
 
-def make(folder: Path, number: int, found: list[Kept], results: Path) -> list[str]:
+def make(folder: Path, number: int, found: list[KeptCount], results: Path) -> list[str]:
     """A repository of `number` commits, with asv's results and kept counts of each."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     shutil.copy(ROOT / "asv.conf.json", folder)

@@ -20,7 +20,7 @@ from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, HarnessError
 from harness.protocol import Counted
 from harness.suite import workload
-from harness.suite.selection import every
+from harness.suite.selection import all_workloads
 
 ROOT = Path(__file__).parent.parent
 COUNTERS = ("callgrind", "readable")
@@ -46,7 +46,7 @@ def main() -> None:
 
 def one_round(counter: str, pattern: str) -> tuple[float, Found]:
     """Seconds until the server was ready, and what every case gave."""
-    workloads = every(ROOT / "benchmarks")
+    workloads = all_workloads(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
     with client.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:

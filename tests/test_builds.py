@@ -8,8 +8,8 @@ import pytest
 
 from harness import protocol
 from harness.engine import client, progress
-from harness.engine.builds import Builds
-from harness.engine.scratch import Scratch
+from harness.engine.needs import Needs
+from harness.engine.sandbox import Sandbox
 from harness.errors import CountError, SuiteError
 from harness.suite import workload
 from harness.suite.selection import choose, find
@@ -52,26 +52,26 @@ def test_what_cannot_be_built_fails_for_all_that_need_it_and_for_no_other(here, 
 
 def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
     # The supervisor is a process of its own, so its limit is tried on the room itself.
-    monkeypatch.setattr("harness.engine.builds._LIMIT_SECONDS", 0.5)
+    monkeypatch.setattr("harness.engine.needs._LIMIT_SECONDS", 0.5)
     from harness.engine.environment import server_environment
     from harness.inside import rules
 
-    with Scratch.make() as scratch:
-        scratch.furnish(SUITES / "plain", with_valgrind=False)
-        builds = Builds(scratch, server_environment(scratch, rules.load("plain")))
+    with Sandbox.make() as sandbox:
+        sandbox.furnish(SUITES / "plain", with_valgrind=False)
+        needs = Needs(sandbox, server_environment(sandbox, rules.load("plain")))
         case = Built.case(("slow", 1))
-        assert builds.hold(case) and builds.outcome(case) is None
-        (build,) = builds.start(case)
-        assert builds.start(case) == []
+        assert needs.hold(case) and needs.outcome(case) is None
+        (build,) = needs.start(case)
+        assert needs.start(case) == []
 
         def ended():
-            builds.end_overdue()
+            needs.end_overdue()
             return build.process.poll() is not None
 
         assert wait_until(ended)
-        assert builds.ended(build) == [case]
-        assert not builds.hold(case)
-        assert "was still running after 0 s and was ended" in builds.outcome(case)
+        assert needs.ended(build) == [case]
+        assert not needs.hold(case)
+        assert "was still running after 0 s and was ended" in needs.outcome(case)
 
 
 def test_other_cases_are_counted_while_one_waits_for_its_build(here):
@@ -80,7 +80,7 @@ def test_other_cases_are_counted_while_one_waits_for_its_build(here):
             workload.ask(Built, ("slow", 1), here)
 
     threading.Thread(target=ask_in_vain, daemon=True).start()
-    assert wait_until(lambda: any("harness.suite.build" in command for command in our_processes().values()))
+    assert wait_until(lambda: any("harness.suite.build_process" in command for command in our_processes().values()))
     assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
     # The end of the session leaves no builder behind: conftest looks.
 

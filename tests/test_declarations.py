@@ -141,7 +141,7 @@ def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
     from pathlib import Path
 
     from harness.engine import source
-    from harness.suite import foreseen, workload
+    from harness.suite import static_declarations, workload
     from tests.conftest import ROOT
 
     sys.path.insert(0, str(ROOT))
@@ -149,8 +149,10 @@ def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
     told = 0
     for path in sorted(Path(ROOT, "benchmarks").glob("[!_]*.py")):
         module = importlib.import_module(f"benchmarks.{path.stem}")
-        for name in foreseen.classes(module.__name__, read):
-            found = foreseen.declared(module.__name__, name, read, {base.__name__: base for base in workload.bases()})
+        for name in static_declarations.classes(module.__name__, read):
+            found = static_declarations.declared(
+                module.__name__, name, read, {base.__name__: base for base in workload.base_classes()}
+            )
             if found is not None and issubclass(getattr(module, name), workload.Workload):
                 assert found.params == getattr(module, name).parameters() or not getattr(module, name).params, name
                 assert found.names == tuple(getattr(module, name).param_names), name

@@ -26,7 +26,7 @@ from harness.inside import workload as inside
 from harness.profile import model
 from harness.protocol import Case, Counted, Failed, Skipped
 from harness.store import records
-from harness.suite.selection import every
+from harness.suite.selection import all_workloads
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
@@ -178,7 +178,11 @@ def test_python_examples_are_whole_files_of_benchmarks(tmp_path):
     examples = [example for page in PAGES for example in blocks(page.read_text(), "python")]
     for number, example in enumerate(examples):
         (suite / f"example{number}.py").write_text(example)
-    assert [(one.__name__, len(one.choices())) for one in every(suite)] == [("Index", 2), ("Sort", 2), ("Sorting", 6)]
+    assert [(one.__name__, len(one.choices())) for one in all_workloads(suite)] == [
+        ("Index", 2),
+        ("Sort", 2),
+        ("Sorting", 6),
+    ]
 
 
 # Tables

@@ -1,13 +1,13 @@
 from harness.engine import environment
-from harness.engine.scratch import Scratch
+from harness.engine.sandbox import Sandbox
 from harness.inside import rules
 
 
 def test_the_servers_environment_is_a_list_and_not_an_inheritance(monkeypatch):
     monkeypatch.setenv("SOMETHING", "inherited")
     monkeypatch.setenv("CXX", "g++-12")
-    with Scratch.make() as scratch:
-        found = environment.server_environment(scratch, rules.load("torch"))
+    with Sandbox.make() as sandbox:
+        found = environment.server_environment(sandbox, rules.load("torch"))
     assert "SOMETHING" not in found and found["CXX"] == "g++-12"
     assert found["PYTHONHASHSEED"] == "0" and found["OMP_NUM_THREADS"] == "1"
     assert set(found) >= {"PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH"}

@@ -9,8 +9,8 @@ import pytest
 from harness.asv_plugin import case_pages
 from harness.profile import comparison, model
 from harness.profile.comparison import Run
-from harness.profile.components import Seams
-from harness.profile.model import Path, Profile, Spent
+from harness.profile.components import Components
+from harness.profile.model import CallPath, FunctionCost, Profile
 from harness.profile.symbols import Function
 from harness.report import flame, tables
 
@@ -19,8 +19,8 @@ WORK, HELP = Function("work", "benchmarks/x.py"), Function("help", "torch/_ops.p
 
 
 def profile(**own):
-    functions = {Function(name, "libpython"): Spent(count, count, 10) for name, count in own.items()}
-    paths = Path(0, {name: Path(spent.own) for name, spent in functions.items()})
+    functions = {Function(name, "libpython"): FunctionCost(count, count, 10) for name, count in own.items()}
+    paths = CallPath(0, {name: CallPath(spent.own) for name, spent in functions.items()})
     return Profile(sum(own.values()), functions, paths, exact=False)
 
 
@@ -28,8 +28,12 @@ BASE, HEAD = Run(profile(a=1000, b=500, c=70), 70, 10), Run(profile(a=1010, b=40
 PYTHON = Run(
     Profile(
         1000,
-        {WORK: Spent(600, 1000, 10), HELP: Spent(400, 400, 20), Function("before", "x.py"): Spent(0, 1000, 0)},
-        Path(0, {WORK: Path(100, {A: Path(500), HELP: Path(400)})}),
+        {
+            WORK: FunctionCost(600, 1000, 10),
+            HELP: FunctionCost(400, 400, 20),
+            Function("before", "x.py"): FunctionCost(0, 1000, 0),
+        },
+        CallPath(0, {WORK: CallPath(100, {A: CallPath(500), HELP: CallPath(400)})}),
         exact=True,
         lines={WORK: 7, HELP: 9},
         native={WORK: {A: 500, B: 100}, HELP: {A: 400}},
@@ -43,7 +47,7 @@ def test_the_rows_of_an_explanation_add_up_to_the_number():
     for run in (BASE, HEAD, PYTHON):
         overhead = run.overhead / run.calls
         assert sum(row.own for row in comparison.functions(run)) - overhead == pytest.approx(run.per_call)
-        for figures in (comparison.libraries(run), comparison.parts(run, Seams())):
+        for figures in (comparison.libraries(run), comparison.parts(run, Components())):
             assert sum(figures.values()) / run.calls - overhead == pytest.approx(run.per_call)
 
 
@@ -56,7 +60,7 @@ def test_functions_come_by_their_own_or_by_their_inclusive_instructions():
 
 def test_machine_code_under_python_counts_where_it_lies():
     assert comparison.libraries(PYTHON) == {"libpython": 1000}
-    assert comparison.parts(PYTHON, Seams()) == {"the workload": 600, "torch": 400}
+    assert comparison.parts(PYTHON, Components()) == {"the workload": 600, "torch": 400}
 
 
 def test_a_comparison_names_what_moved_largest_first_and_adds_up():
@@ -88,7 +92,7 @@ def test_a_changed_overhead_is_a_row_of_its_own():
 def test_the_first_column_of_a_table_adds_up(rows):
     for lines in (
         tables.compared(comparison.compare(BASE, HEAD), rows=rows),
-        tables.explained(BASE, Seams(), rows=rows, inclusive=False),
+        tables.explained(BASE, Components(), rows=rows, inclusive=False),
     ):
         figures = []
         for line in lines:
@@ -104,7 +108,7 @@ def test_the_first_column_of_a_table_adds_up(rows):
 
 
 def test_python_functions_are_shown_with_their_line_and_the_machine_code_under_them():
-    text = "\n".join(tables.explained(PYTHON, Seams(), rows=20, inclusive=False))
+    text = "\n".join(tables.explained(PYTHON, Components(), rows=20, inclusive=False))
     assert "work  benchmarks/x.py:7" in text and "in a  libpython" in text
 
 
@@ -143,7 +147,7 @@ def test_a_flame_graph_is_as_wide_as_its_instructions_and_says_what_they_are():
 
 
 def test_a_difference_is_warm_where_a_path_grew_and_cold_where_it_shrank():
-    before = Path(0, {WORK: Path(100, {A: Path(600), HELP: Path(200)})})
+    before = CallPath(0, {WORK: CallPath(100, {A: CallPath(600), HELP: CallPath(200)})})
     found = boxes(flame.draw(PYTHON.profile.paths, picture(), lambda name: name.place, before))
     assert found["help"][1].startswith("hsl(8,") and found["a"][1].startswith("hsl(215,")
     same = boxes(flame.draw(PYTHON.profile.paths, picture(), lambda name: name.place, PYTHON.profile.paths))
@@ -151,7 +155,7 @@ def test_a_difference_is_warm_where_a_path_grew_and_cold_where_it_shrank():
 
 
 def test_a_page_has_everything_that_the_number_is_made_of():
-    bundle = case_pages.Bundle(Seams())
+    bundle = case_pages.Bundle(Components())
     bundle.add({"parameters": {"device": "cpu"}}, {"c": (HEAD, BASE), "python": (PYTHON, None)})
     told = json.loads(json.dumps(bundle.told()))
     views = told["cases"][0]["views"]
@@ -170,8 +174,15 @@ def test_a_page_has_everything_that_the_number_is_made_of():
 
 def test_what_is_small_is_folded_into_what_called_it():
     small = Run(
-        Profile(1000, {A: Spent(999, 999, 1), B: Spent(1, 1, 1)}, Path(0, {A: Path(999, {B: Path(1)})}), True), 0, 1
+        Profile(
+            1000,
+            {A: FunctionCost(999, 999, 1), B: FunctionCost(1, 1, 1)},
+            CallPath(0, {A: CallPath(999, {B: CallPath(1)})}),
+            True,
+        ),
+        0,
+        1,
     )
-    bundle = case_pages.Bundle(Seams())
+    bundle = case_pages.Bundle(Components())
     bundle.add({}, {"c": (small, None)})
     assert bundle.told()["cases"][0]["views"]["c"]["paths"] == [0, [[0, 1000, []]]]

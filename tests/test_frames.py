@@ -18,14 +18,14 @@ from tests.conftest import SUITES
 SUITE = "plain/frames.py"
 
 
-def counted(name: str, tmp_path: Path) -> tuple[records.Kept, records.Kept]:
+def counted(name: str, tmp_path: Path) -> tuple[records.KeptCount, records.KeptCount]:
     """A case as Callgrind counted it and, beside it, by Python function."""
     found = find(SUITES / "plain", f"frames.{name}")
     place = records.Place(tmp_path / ".asv", "c0ffee", "environment", found.benchmark(), ())
     for kind in ("callgrind", "frames"):
         with client.session(workload.configuration_for(found, counter=kind)) as directory:
             workload.ask(found, (), directory, place=place)
-    whole = records.Kept.load(place.folder)
+    whole = records.KeptCount.load(place.folder)
     assert whole is not None and whole.by_python is not None
     return whole, whole.by_python
 
@@ -125,7 +125,7 @@ def test_threads_have_frames_of_their_own(tmp_path):
 def test_another_python_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(counters, "FRAMES_KNOWN", (3, 7))
     with pytest.raises(StartError, match="only those of CPython 3.7: look at the view by C function"):
-        counters.KINDS["frames"].launch(tmp_path)
+        counters.COUNTER_KINDS["frames"].launch(tmp_path)
 
 
 # The text alone

@@ -51,7 +51,7 @@ def test_a_count_that_cannot_be_kept_whole_leaves_nothing(place, counted, tmp_pa
 
 
 def test_what_is_kept_is_found_with_its_profile_and_the_names_of_its_parameters(place, counted):
-    records.keep(counted, place, records.About(("device", "shape"), "v1", "torch"))
+    records.keep(counted, place, records.BenchmarkFacts(("device", "shape"), "v1", "torch"))
     assert records.commits(place.root) == ["abc123"]
     (found,) = records.find(place.root, "abc123", "dtensor.Detach")
     assert found.parameters == {"device": "cpu", "shape": "a/b"} and found.case == ("dtensor.Detach", ("cpu", "a/b"))
@@ -65,11 +65,11 @@ def test_a_profile_of_an_older_form_is_read_from_what_callgrind_wrote(place, cou
         (folder / "profile.json.gz").unlink()
         if data is not None:
             (folder / "profile.json.gz").write_bytes(data)
-        assert records.Kept.load(folder).profile().total == 1010
+        assert records.KeptCount.load(folder).profile().total == 1010
         (folder / "profile.json.gz").touch()
     (folder / "callgrind.out.gz").write_bytes((folder / "callgrind.out.gz").read_bytes()[:-9])
     with pytest.raises(ValueError, match="cut short"):
-        records.Kept.load(folder).profile()
+        records.KeptCount.load(folder).profile()
 
 
 def test_the_view_by_python_function_lies_beside_and_goes_with_its_count(place, counted, tmp_path):
@@ -85,9 +85,9 @@ def test_the_view_by_python_function_lies_beside_and_goes_with_its_count(place, 
 
 
 def test_what_makes_counts_differ_is_told(place, counted):
-    first = records.Kept.load(records.keep(counted, place, records.About((), "v1")))
+    first = records.KeptCount.load(records.keep(counted, place, records.BenchmarkFacts((), "v1")))
     other = dataclasses.replace(counted, fingerprint={"torch": "2.15.0", "counter": "callgrind"})
-    second = records.Kept.load(records.keep(other, place, records.About((), "v2")))
+    second = records.KeptCount.load(records.keep(other, place, records.BenchmarkFacts((), "v2")))
     assert second.differs_from(first) == [
         "the benchmark itself was edited",
         "counter: none -> callgrind",
@@ -101,7 +101,7 @@ def test_the_commit_itself_is_no_difference(place, counted):
     for commit in ("abc123", "def456"):
         fingerprint = {"python of commit": commit, "binaries": "torch 2.13.0"}
         other = dataclasses.replace(place, commit=commit)
-        kept.append(records.Kept.load(records.keep(dataclasses.replace(counted, fingerprint=fingerprint), other)))
+        kept.append(records.KeptCount.load(records.keep(dataclasses.replace(counted, fingerprint=fingerprint), other)))
     assert kept[1].differs_from(kept[0]) == []
 
 

@@ -33,7 +33,7 @@ class Installed:
     def repository(self) -> Repository:
         return Repository(self.history.folder)
 
-    def lay(self, subject: str, where: Path | None = None) -> tree.Record:
+    def lay(self, subject: str, where: Path | None = None) -> tree.OverlayRecord:
         return install.lay(self.repository, self.history.commits[subject], where)
 
     def run(self, statement: str) -> str:

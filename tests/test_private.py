@@ -19,7 +19,7 @@ import pytest
 
 from harness import protocol
 from harness.engine import client, valgrind, valgrind_tools
-from harness.engine.scratch import Scratch
+from harness.engine.sandbox import Sandbox
 from harness.errors import CountError, OverlayError, StartError
 from harness.inside.definitions import TimerArgs
 from harness.overlay import wheels
@@ -95,9 +95,9 @@ def test_what_another_user_made_beforehand_is_passed_over(temporary, tmp_path, p
     (tmp_path / "victim").mkdir()
     plant(planted, first_slot(temporary), first_slot(temporary, ".lock"), tmp_path / "victim")
     before = snapshot(temporary)
-    with Scratch.make() as scratch:
-        assert scratch.root.name == f"harness-{os.getuid()}-01"
-        facts = os.lstat(scratch.root)
+    with Sandbox.make() as sandbox:
+        assert sandbox.root.name == f"harness-{os.getuid()}-01"
+        facts = os.lstat(sandbox.root)
         assert facts.st_uid == os.getuid() and facts.st_mode & 0o777 == 0o700
     assert snapshot(temporary) == before and list((tmp_path / "victim").iterdir()) == []
 
@@ -105,7 +105,7 @@ def test_what_another_user_made_beforehand_is_passed_over(temporary, tmp_path, p
 @as_root
 def test_where_every_slot_is_taken_it_says_so(temporary):
     plant("[os.mkdir(f'{a[0]}/harness-0-{slot:02}') for slot in range(100)]", temporary)
-    with pytest.raises(StartError, match=r"all 100 names .* are taken: .*did another user .*TMPDIR"), Scratch.make():
+    with pytest.raises(StartError, match=r"all 100 names .* are taken: .*did another user .*TMPDIR"), Sandbox.make():
         pass
 
 
@@ -113,8 +113,8 @@ def test_a_link_of_ones_own_is_not_followed_either(tmp_path):
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim/file").write_text("")
     first_slot(tmp_path / "tmp").symlink_to(tmp_path / "victim")
-    with Scratch.make() as scratch:
-        assert scratch.root.name.endswith("-01")
+    with Sandbox.make() as sandbox:
+        assert sandbox.root.name.endswith("-01")
     first_slot(tmp_path / "tmp").unlink()
     assert (tmp_path / "victim/file").exists()
 
@@ -123,11 +123,11 @@ def test_a_temporary_folder_in_which_everybody_may_rename_is_refused(tmp_path):
     (tmp_path / "tmp").chmod(0o777)
     with (
         pytest.raises(StartError, match=r"everybody may replace what lies in .*chmod \+t .*or set TMPDIR"),
-        Scratch.make(),
+        Sandbox.make(),
     ):
         pass
     (tmp_path / "tmp").chmod(0o1777)
-    with Scratch.make():
+    with Sandbox.make():
         pass
 
 
@@ -279,12 +279,12 @@ def test_a_wheel_has_no_other_place_so_it_is_refused(cached):
 
 
 def test_what_a_workload_builds_is_cached_for_the_run_alone(cached, tmp_path):
-    with Scratch.make() as scratch:
-        assert cache.usable(scratch.cache) == cached
+    with Sandbox.make() as sandbox:
+        assert cache.usable(sandbox.cache) == cached
         cached.mkdir(parents=True)
         cached.chmod(0o777)
-        top = cache.usable(scratch.cache)
-        assert top == scratch.root / "cache"
+        top = cache.usable(sandbox.cache)
+        assert top == sandbox.root / "cache"
         cache.store(tmp_path / "made", top / "name", top)
         assert cache.find(top / "name", top) is not None
     assert list(cached.iterdir()) == [] and not top.exists()

@@ -34,5 +34,5 @@ def test_a_process_can_be_bound_to_its_parents_life():
 
 
 def test_an_end_is_told_in_words():
-    assert processes.how_it_ended(9) == "was killed by SIGKILL"
-    assert processes.how_it_ended(3 << 8) == "exited with status 3"
+    assert processes.ending_in_words(9) == "was killed by SIGKILL"
+    assert processes.ending_in_words(3 << 8) == "exited with status 3"

@@ -31,7 +31,7 @@ def counts(tmp_path_factory) -> dict[str, dict[str, dict[int, int]]]:
         scratch = folder / name
         for part in ("out", "log"):
             (scratch / part).mkdir(parents=True)
-        launch = counters.KINDS[name].launch(scratch)
+        launch = counters.COUNTER_KINDS[name].launch(scratch)
         process = subprocess.Popen(
             [*launch.command, str(program)],
             env={**os.environ, **launch.environment},

@@ -26,7 +26,7 @@ def keep(tmp_path, monkeypatch):
         profile.write_text(profiles[counter].format(total))
         counted = Counted(1, total, 0, 1, str(profile), {}, fingerprint={"counter": counter})
         place = records.Place(tmp_path / ".asv", commit, environment, "x.Y", (device,))
-        return records.keep(counted, place, records.About(("device",)))
+        return records.keep(counted, place, records.BenchmarkFacts(("device",)))
 
     keep.counted = []
     monkeypatch.setattr(resolve._Resolver, "_count", lambda self, *what: keep.counted.append(what))

@@ -6,70 +6,70 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.scratch import Scratch
+from harness.engine.sandbox import Sandbox
 from harness.errors import StartError, SuiteError
 from harness.inside import server
 from tests.conftest import SUITES
 
 
 def test_the_first_run_takes_the_first_slot_and_the_next_one_at_once_another():
-    with Scratch.make() as first, Scratch.make() as second:
+    with Sandbox.make() as first, Sandbox.make() as second:
         assert first.root.name == f"harness-{os.getuid()}-00" and second.root.name == f"harness-{os.getuid()}-01"
         assert len(str(first.root)) == len(str(second.root))
     assert not first.root.exists() and not second.root.exists()
 
 
 def test_what_a_killed_run_left_is_removed():
-    with Scratch.make() as scratch:
-        root = scratch.root
+    with Sandbox.make() as sandbox:
+        root = sandbox.root
     root.mkdir()
     (root / "leftover").write_text("")
-    with Scratch.make() as scratch:
-        assert scratch.root == root and not (root / "leftover").exists()
+    with Sandbox.make() as sandbox:
+        assert sandbox.root == root and not (root / "leftover").exists()
 
 
 def test_nobody_else_can_look_inside():
-    with Scratch.make() as scratch:
-        assert scratch.root.stat().st_mode & 0o077 == 0
+    with Sandbox.make() as sandbox:
+        assert sandbox.root.stat().st_mode & 0o077 == 0
 
 
 def test_the_site_holds_the_suite_the_harness_the_environment_and_nothing_of_how_we_were_installed():
-    with Scratch.make() as scratch:
-        scratch.furnish(SUITES / "plain", with_valgrind=False)
-        names = {path.name for path in scratch.site.iterdir()}
+    with Sandbox.make() as sandbox:
+        sandbox.furnish(SUITES / "plain", with_valgrind=False)
+        names = {path.name for path in sandbox.site.iterdir()}
         assert {"plain", "harness", "_client_requests.so", "asv_runner"} <= names
         assert not any("torch_instruction_suite" in name or name == "__pycache__" for name in names)
-        assert not list((scratch.site / "harness").rglob("__pycache__"))
+        assert not list((sandbox.site / "harness").rglob("__pycache__"))
 
 
 def test_equal_cases_get_equal_empty_folders():
-    with Scratch.make() as scratch:
-        folder = scratch.worker_folder("case")
+    with Sandbox.make() as sandbox:
+        folder = sandbox.worker_folder("case")
         (folder / "cache").write_text("")
-        assert scratch.worker_folder("case") == folder and list(folder.iterdir()) == []
+        assert sandbox.worker_folder("case") == folder and list(folder.iterdir()) == []
 
 
 def test_a_suite_that_is_not_there_is_named():
-    with Scratch.make() as scratch, pytest.raises(SuiteError, match="the suite /nonexistent does not exist"):
-        scratch.furnish(Path("/nonexistent"), with_valgrind=False)
+    with Sandbox.make() as sandbox, pytest.raises(SuiteError, match="the suite /nonexistent does not exist"):
+        sandbox.furnish(Path("/nonexistent"), with_valgrind=False)
 
 
 def test_a_place_that_takes_no_folders_is_named_with_the_cure(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
-    with pytest.raises(StartError, match=r"no scratch folder can be made in /proc .*set TMPDIR"), Scratch.make():
+    with pytest.raises(StartError, match=r"no scratch folder can be made in /proc .*set TMPDIR"), Sandbox.make():
         pass
 
 
 def test_without_a_compiler_the_package_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with Scratch.make() as scratch, pytest.raises(StartError, match=r"no C compiler.*apt-get install gcc"):
-        scratch.furnish(SUITES / "plain", with_valgrind=False)
+    with Sandbox.make() as sandbox, pytest.raises(StartError, match=r"no C compiler.*apt-get install gcc"):
+        sandbox.furnish(SUITES / "plain", with_valgrind=False)
 
 
 def test_without_pythons_headers_the_package_is_named(monkeypatch):
     monkeypatch.setattr("sysconfig.get_path", lambda name: "/nonexistent")
-    with Scratch.make() as scratch, pytest.raises(StartError, match=r"no Python\.h in /nonexistent.*python3-dev"):
-        scratch._compile(with_valgrind=False)
+    with Sandbox.make() as sandbox, pytest.raises(StartError, match=r"no Python\.h in /nonexistent.*python3-dev"):
+        sandbox._compile(with_valgrind=False)
 
 
 def test_where_the_servers_links_lead_is_not_seen(tmp_path, monkeypatch):

@@ -1,14 +1,14 @@
 import pytest
 
 from harness.profile import components
-from harness.profile.components import Seams
+from harness.profile.components import Components
 from harness.profile.symbols import Function
-from harness.pytorch.components import SEAMS
+from harness.pytorch.components import COMPONENTS
 
 
 def test_rules_know_the_parts_of_what_they_count():
-    assert components.load("torch") is SEAMS
-    assert components.load("plain") == Seams()
+    assert components.load("torch") is COMPONENTS
+    assert components.load("plain") == Components()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_rules_know_the_parts_of_what_they_count():
     ],
 )
 def test_machine_code(name, place, part):
-    assert SEAMS.of(Function(name, place), False) == part
+    assert COMPONENTS.of(Function(name, place), False) == part
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_machine_code(name, place, part):
     ],
 )
 def test_python(place, part):
-    assert SEAMS.of(Function("f", place), True) == part
+    assert COMPONENTS.of(Function("f", place), True) == part

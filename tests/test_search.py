@@ -15,7 +15,7 @@ from harness.bisect.search import Options, Search
 Count = Callable[[int, str, int], float | None]
 
 
-class Prober:
+class ProbingProcess:
     """Counts what `count(point, counter, layout)` says, for the one case there is."""
 
     def __init__(self, digests: str, count: Count) -> None:
@@ -41,7 +41,7 @@ class Prober:
             )
 
 
-class Shelf:
+class AsvProject:
     keep = Path("kept")
 
     def __init__(self) -> None:
@@ -70,11 +70,13 @@ class Repository:
         return ["torch/file.py"]
 
 
-def search(digests: str, count: Count, shelf: Shelf | None = None, **options: Any) -> tuple[findings.Finding, Prober]:
-    prober = Prober(digests, count)
-    made: Any = Search(shelf or Shelf(), prober, Repository(), Options(cores=2, **options))  # type: ignore[arg-type]
+def search(
+    digests: str, count: Count, project: AsvProject | None = None, **options: Any
+) -> tuple[findings.CaseFinding, ProbingProcess]:
+    process = ProbingProcess(digests, count)
+    made: Any = Search(project or AsvProject(), process, Repository(), Options(cores=2, **options))  # type: ignore[arg-type]
     (found,) = made.run()
-    return found, prober
+    return found, process
 
 
 def step_at(place: int, size: float = 1.05) -> Count:
@@ -82,31 +84,31 @@ def step_at(place: int, size: float = 1.05) -> Count:
 
 
 def test_the_ends_and_what_is_found_are_counted_with_the_counter_that_confirms():
-    found, prober = search("abcdefgh", step_at(5))
-    assert prober.asked[:2] == [(0, "callgrind", 0), (7, "callgrind", 0)]
-    assert prober.asked[-2:] == [(4, "callgrind", 0), (5, "callgrind", 0)]
-    assert {counter for _, counter, _ in prober.asked[2:-2]} == {"readable"}
+    found, process = search("abcdefgh", step_at(5))
+    assert process.asked[:2] == [(0, "callgrind", 0), (7, "callgrind", 0)]
+    assert process.asked[-2:] == [(4, "callgrind", 0), (5, "callgrind", 0)]
+    assert {counter for _, counter, _ in process.asked[2:-2]} == {"readable"}
     (step,) = found.steps
     assert found.outcome == "found" and step.culprit.subject == "subject 5" and step.culprit.files == ("torch/file.py",)
     assert step.change == findings.Change(1000, 1050) and step.counter == "callgrind" and step.doubt is None
 
 
 def test_equal_trees_next_to_each_other_are_counted_once_and_the_first_of_them_is_named():
-    found, prober = search("aaaaaabbbb", step_at(6))
-    assert sorted(prober.asked) == [(0, "callgrind", 0), (6, "callgrind", 0)]
+    found, process = search("aaaaaabbbb", step_at(6))
+    assert sorted(process.asked) == [(0, "callgrind", 0), (6, "callgrind", 0)]
     assert found.steps[0].culprit.subject == "subject 6"
 
 
 def test_a_revert_is_not_counted_again():
-    _, prober = search("abca", lambda point, counter, layout: 1000.0 + point % 3)
-    assert sorted(prober.asked) == [(0, "callgrind", 0)]
+    _, process = search("abca", lambda point, counter, layout: 1000.0 + point % 3)
+    assert sorted(process.asked) == [(0, "callgrind", 0)]
 
 
 def test_a_step_near_noise_gets_a_second_opinion_and_a_clear_one_does_not():
-    _, prober = search("abcd", step_at(2, size=1.02))
-    assert {layout for _, _, layout in prober.asked} == {0}
-    found, prober = search("abcd", step_at(2, size=1.006))
-    assert [key for key in prober.asked if key[2]] == [(1, "readable", 1), (2, "readable", 1)]
+    _, process = search("abcd", step_at(2, size=1.02))
+    assert {layout for _, _, layout in process.asked} == {0}
+    found, process = search("abcd", step_at(2, size=1.006))
+    assert [key for key in process.asked if key[2]] == [(1, "readable", 1), (2, "readable", 1)]
     assert found.outcome == "found" and found.steps[0].elsewhere == findings.Change(1000, 1006)
 
 
@@ -148,31 +150,31 @@ def test_ends_that_cannot_be_counted_are_said():
 
 
 def test_what_is_saved_is_taken_and_what_is_counted_is_saved():
-    shelf = Shelf()
-    first, prober = search("abcdefgh", step_at(5), shelf)
-    assert {(counter, int(commit, 16)) for counter, commit in shelf.stored} == {
-        (counter, point) for point, counter, _ in prober.asked
+    project = AsvProject()
+    first, process = search("abcdefgh", step_at(5), project)
+    assert {(counter, int(commit, 16)) for counter, commit in project.stored} == {
+        (counter, point) for point, counter, _ in process.asked
     }
-    shelf.known = {key: counts[0] for key, counts in shelf.stored.items()}
-    again, prober = search("abcdefgh", step_at(5), shelf)
-    assert prober.asked == [] and again == first
+    project.known = {key: counts[0] for key, counts in project.stored.items()}
+    again, process = search("abcdefgh", step_at(5), project)
+    assert process.asked == [] and again == first
 
 
 def test_a_second_opinion_is_not_saved():
-    shelf = Shelf()
-    _, prober = search("abcd", step_at(2, size=1.006), shelf)
-    readable = {int(commit, 16) for counter, commit in shelf.stored if counter == "readable"}
-    assert readable == {point for point, counter, layout in prober.asked if counter == "readable" and not layout}
+    project = AsvProject()
+    _, process = search("abcd", step_at(2, size=1.006), project)
+    readable = {int(commit, 16) for counter, commit in project.stored if counter == "readable"}
+    assert readable == {point for point, counter, layout in process.asked if counter == "readable" and not layout}
 
 
 def test_outcomes_of_several_cases():
-    def of(outcome: str) -> findings.Finding:
+    def of(outcome: str) -> findings.CaseFinding:
         change = findings.Change(1, 2)
         culprit = findings.Culprit("c", "s", ())
         return {
-            "no change": findings.Finding("case", change),
-            "cannot tell": findings.Finding("case", None),
-            "found": findings.Finding("case", change, (findings.Found(culprit, change, "callgrind"),)),
+            "no change": findings.CaseFinding("case", change),
+            "cannot tell": findings.CaseFinding("case", None),
+            "found": findings.CaseFinding("case", change, (findings.FoundStep(culprit, change, "callgrind"),)),
         }[outcome]
 
     assert findings.outcome([of("no change"), of("cannot tell"), of("found")]) == "found"

@@ -110,9 +110,9 @@ def test_without_a_compiler_it_says_so(folder, tmp_path, monkeypatch):
 def test_callgrind_goes_on_working_where_valgrinds_files_are_not_found(tmp_path, monkeypatch):
     found = valgrind.find()
     monkeypatch.setattr(valgrind.Valgrind, "places", lambda *names: [])
-    assert "VALGRIND_LIB" not in counters.KINDS["callgrind"].launch(tmp_path).environment
+    assert "VALGRIND_LIB" not in counters.COUNTER_KINDS["callgrind"].launch(tmp_path).environment
     with pytest.raises(StartError, match=f"own tools are not found under {found.prefix}"):
-        counters.KINDS["readable"].launch(tmp_path)
+        counters.COUNTER_KINDS["readable"].launch(tmp_path)
 
 
 @pytest.mark.parametrize("tool", [valgrind_tools.READABLE, valgrind_tools.FRAMES], ids=lambda tool: tool.name)

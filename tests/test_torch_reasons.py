@@ -13,10 +13,10 @@ import pytest
 from harness import Statements
 from harness.engine import client
 from harness.profile.symbols import Function
-from harness.pytorch.components import SEAMS
+from harness.pytorch.components import COMPONENTS
 from harness.store import records
 from harness.suite import workload
-from harness.suite.selection import every, find
+from harness.suite.selection import all_workloads, find
 from tests.test_torch import suite  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.torch
@@ -27,7 +27,7 @@ MOST = 0.1
 
 def claims(suite: Path) -> dict[str, Any]:  # noqa: F811
     """The benchmarks that measure calling and dispatching, each with few calls. That it is them the quick suite is."""
-    return {one.__name__: one for one in every(suite) if one.__module__.endswith(".small") and one.calls > 1}
+    return {one.__name__: one for one in all_workloads(suite) if one.__module__.endswith(".small") and one.calls > 1}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], records.Place]:  
 
 
 @pytest.fixture(scope="module")
-def counted(places) -> dict[str, records.Kept]:
-    return {name: records.Kept.load(places[name, params].folder) for name, params in CASES.items()}
+def counted(places) -> dict[str, records.KeptCount]:
+    return {name: records.KeptCount.load(places[name, params].folder) for name, params in CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -83,7 +83,7 @@ def test_a_compile_is_told_by_its_parts(counted):
     profile = counted["SmallAOTDispatcher"].by_python.profile()
     names = {function.name for function, spent in profile.functions.items() if spent.calls}
     assert {"InstructionTranslatorBase.step", "aot_module_simplified", "CheckFunctionManager.__init__"} <= names
-    parts = {SEAMS.of(function, True) for function in profile.functions}
+    parts = {COMPONENTS.of(function, True) for function in profile.functions}
     assert {"tracing (Dynamo)", "guards", "AOTAutograd", "fake tensors", "FX graphs"} <= parts
 
 
@@ -98,14 +98,14 @@ def share_of_kernels(profile) -> float:
     spent = sum(
         spent.own
         for function, spent in profile.functions.items()
-        if SEAMS.of(function, False) in ("kernels", "generated code")
+        if COMPONENTS.of(function, False) in ("kernels", "generated code")
         or (function.place == "libc" and re.search("mem(set|cpy|move)", function.name))
     )
     return spent / profile.total
 
 
 def test_every_benchmark_that_measures_overhead_is_looked_at(suite):  # noqa: F811
-    measured = {one for one in every(suite) if not issubclass(one, Statements) and one.calls > 1}
+    measured = {one for one in all_workloads(suite) if not issubclass(one, Statements) and one.calls > 1}
     small = set(claims(suite).values())
     assert {base for one in small for base in one.__mro__} >= measured - small
     assert {one.__module__.rpartition(".")[2] for one in measured - small} == {
@@ -119,7 +119,7 @@ def test_every_benchmark_that_measures_overhead_is_looked_at(suite):  # noqa: F8
 def test_what_measures_overhead_has_few_instructions_in_kernels(places):
     """The largest seen: 5 % (Random). AddBackward on 512 by 512 has 33 %."""
     shares = {
-        (name, *params): share_of_kernels(records.Kept.load(place.folder).profile())
+        (name, *params): share_of_kernels(records.KeptCount.load(place.folder).profile())
         for (name, params), place in places.items()
         if name != "SmallAOTDispatcher"
     }
@@ -128,5 +128,7 @@ def test_what_measures_overhead_has_few_instructions_in_kernels(places):
     assert {case: share for case, share in shares.items() if share > MOST} == {}, told
     # Those that do go through elements, so that kernels are still known as such.
     for name in ("SmallAddBackward", "SmallInplace", "SmallRandom"):
-        profile = records.Kept.load(places[name, ("cpu",)].folder).profile()
-        assert any(spent.own for function, spent in profile.functions.items() if SEAMS.of(function, False) == "kernels")
+        profile = records.KeptCount.load(places[name, ("cpu",)].folder).profile()
+        assert any(
+            spent.own for function, spent in profile.functions.items() if COMPONENTS.of(function, False) == "kernels"
+        )

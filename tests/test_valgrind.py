@@ -82,8 +82,8 @@ AVX512 = """==1== vex amd64->IR: unhandled instruction bytes: 0x62 0xF1 0x7C 0x4
     ],
 )
 def test_a_log_is_read_into_a_sentence(log, sentence):
-    assert sentence in valgrind.explain(log)
+    assert sentence in valgrind.reason_in(log)
 
 
 def test_a_log_that_says_nothing_explains_nothing():
-    assert valgrind.explain("==1== For interactive control, run 'callgrind_control -h'.") is None
+    assert valgrind.reason_in("==1== For interactive control, run 'callgrind_control -h'.") is None

@@ -13,7 +13,7 @@ import pytest
 
 from harness import Compiling, Statements
 from harness.inside.pytorch import adapter
-from harness.suite.selection import every, find
+from harness.suite.selection import all_workloads, find
 from tests.conftest import ROOT
 
 torch = pytest.importorskip("torch")
@@ -380,7 +380,7 @@ def test_training_is_rehearsed_where_autograd_starts_no_threads(monkeypatch, for
 
 
 def workloads() -> list[Any]:
-    return [one for one in every(SUITE) if not issubclass(one, Statements)]
+    return [one for one in all_workloads(SUITE) if not issubclass(one, Statements)]
 
 
 def test_the_quick_suite_is_what_calls_and_dispatches_and_shows_each_founding_workload():

@@ -22,8 +22,8 @@ from typing import Any
 
 from harness.profile import comparison
 from harness.profile.comparison import Run
-from harness.profile.components import Seams
-from harness.profile.model import Path
+from harness.profile.components import Components
+from harness.profile.model import CallPath
 from harness.profile.symbols import Function
 
 #: How many functions are shown by their own and by their inclusive instructions, and how many that moved.
@@ -36,8 +36,8 @@ _NAME = 160
 class Bundle:
     """The cases of one benchmark at one commit, as they are added."""
 
-    def __init__(self, seams: Seams) -> None:
-        self._seams = seams
+    def __init__(self, components: Components) -> None:
+        self._components = components
         self._numbers: dict[tuple[Function, bool], int] = {}
         self._names: list[list[Any]] = []
         self._parts: dict[str, int] = {}
@@ -87,7 +87,7 @@ class Bundle:
             "overhead": run.overhead,
             "calls": run.calls,
             "exact": profile.exact,
-            "parts": [[self._part(name), own] for name, own in comparison.parts(run, self._seams).items()],
+            "parts": [[self._part(name), own] for name, own in comparison.parts(run, self._components).items()],
             "libraries": list(comparison.libraries(run).items()),
             "functions": functions,
             "functions left": [len(spent) - len(functions), left],
@@ -108,7 +108,7 @@ class Bundle:
             "left": list(found.rest(_MOVED)),
         }
 
-    def _branch(self, path: Path, run: Run, least: int) -> tuple[int, list[Any]]:
+    def _branch(self, path: CallPath, run: Run, least: int) -> tuple[int, list[Any]]:
         """What is spent in a path altogether, and the path as it is told."""
         own = inclusive = path.own
         below = []
@@ -126,7 +126,7 @@ class Bundle:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._names)
-            self._names.append([name.name[:_NAME], name.place, self._part(self._seams.of(name, python))])
+            self._names.append([name.name[:_NAME], name.place, self._part(self._components.of(name, python))])
         return number
 
     def _part(self, part: str) -> int:

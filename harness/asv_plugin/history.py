@@ -11,7 +11,7 @@ from typing import Any
 from asv.results import iter_results
 
 from harness import protocol
-from harness.asv_plugin.overview import History, number
+from harness.asv_plugin.overview import History, as_count
 
 
 def counted(results: Path, benchmarks: Any) -> dict[tuple[str, str], dict[str, list[Any]]]:
@@ -21,7 +21,7 @@ def counted(results: Path, benchmarks: Any) -> dict[tuple[str, str], dict[str, l
     for result in iter_results(str(results)):
         for name in result.get_result_keys(benchmarks):
             values = result.get_result_value(name, benchmarks[name]["params"])
-            if any(number(value) is not None for value in values):
+            if any(as_count(value) is not None for value in values):
                 values_by_commit.setdefault((result.env_name, name), {})[result.commit_hash] = list(values)
     return values_by_commit
 
@@ -38,7 +38,7 @@ def histories(
         texts = list(itertools.product(*benchmark["params"]))
         shown = list(itertools.product(*map(labels, benchmark["params"])))
         for place, (asv_texts, labelled) in enumerate(zip(texts, shown, strict=True)):
-            counts = [number(by_commit[commit][place]) if commit in by_commit else None for commit in commits]
+            counts = [as_count(by_commit[commit][place]) if commit in by_commit else None for commit in commits]
             made.append(
                 History(
                     environment,

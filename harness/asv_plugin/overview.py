@@ -84,6 +84,6 @@ def _row(history: History, detail: Detail | None) -> dict[str, Any]:
     return row
 
 
-def number(value: Any) -> float | None:
+def as_count(value: Any) -> float | None:
     """A result of asv's as a count: what failed or was skipped is None or NaN there."""
     return value if isinstance(value, int | float) and not math.isnan(value) else None

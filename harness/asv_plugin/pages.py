@@ -43,7 +43,7 @@ from harness.errors import HarnessError
 from harness.overlay.git import Repository
 from harness.profile.comparison import Run
 from harness.store import records
-from harness.store.records import Kept
+from harness.store.records import KeptCount
 from harness.system import asv_folder
 
 _SITE = Path(__file__).with_name("site")
@@ -148,9 +148,9 @@ def _details(
     return found
 
 
-def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[Kept]]:
+def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[KeptCount]]:
     """What is kept of these commits, in their order, of benchmarks as they are now."""
-    found: dict[_Series, list[Kept]] = collections.defaultdict(list)
+    found: dict[_Series, list[KeptCount]] = collections.defaultdict(list)
     for commit in commits:
         for each in records.find(root, commit):
             version = versions.get(each.record["benchmark"])
@@ -159,7 +159,7 @@ def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) 
     return found
 
 
-def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def _write(found: dict[_Series, list[KeptCount]], target: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """Write every bundle; returns by commit and environment, and then by benchmark, what its cases counted."""
     summaries: dict[tuple[str, str], dict[str, Any]] = collections.defaultdict(dict)
     # Processes, not threads: reading profiles is Python's own work. The largest first.
@@ -178,15 +178,15 @@ def _write(found: dict[_Series, list[Kept]], target: Path) -> dict[tuple[str, st
     return summaries
 
 
-def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
+def _write_series(several: list[KeptCount], target: Path) -> dict[str, Any]:
     """Write one benchmark's bundles of one environment, commit by commit; returns by commit what its cases counted."""
-    before: dict[tuple[str, ...], tuple[Kept, dict[str, Run]]] = {}
+    before: dict[tuple[str, ...], tuple[KeptCount, dict[str, Run]]] = {}
     told: dict[str, Any] = {}
-    by_commit: dict[str, list[Kept]] = collections.defaultdict(list)
+    by_commit: dict[str, list[KeptCount]] = collections.defaultdict(list)
     for each in several:
         by_commit[each.record["commit"]].append(each)
     for commit, cases in by_commit.items():
-        bundle = case_pages.Bundle(cases[0].seams)
+        bundle = case_pages.Bundle(cases[0].components)
         summary = []
         for each in cases:
             key = tuple(each.record["parameters"])
@@ -221,7 +221,7 @@ def _write_series(several: list[Kept], target: Path) -> dict[str, Any]:
     return told
 
 
-def _runs(each: Kept) -> dict[str, Run]:
+def _runs(each: KeptCount) -> dict[str, Run]:
     views = {"c": each, "python": each.by_python}
     return {name: view.run() for name, view in views.items() if view is not None and view.has_profile}
 

@@ -49,7 +49,7 @@ def repository_of(configuration: Path) -> Repository:
     except UserError as error:
         raise StartError(f"asv does not take {configuration}: {error}") from None
     clone = configuration.resolve().parent / location
-    return Repository(clone if clone.is_dir() else Shelf(configuration).repository)
+    return Repository(clone if clone.is_dir() else AsvProject(configuration).repository)
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def _asv_talks() -> Iterator[None]:
             log.flush()
 
 
-class Shelf:
+class AsvProject:
     """The results of one configuration, on this machine. Raises StartError."""
 
     def __init__(self, configuration: Path) -> None:

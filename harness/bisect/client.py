@@ -13,10 +13,10 @@ from harness import protocol
 from harness.errors import CountError
 from harness.system import processes
 
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.bisect.probing import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.bisect.probing_process import main; main()"
 
 
-class Prober:
+class ProbingProcess:
     """A probing process in the environment of `python`. Raises CountError, also while it is asked."""
 
     def __init__(self, python: str, wanted: protocol.Range) -> None:
@@ -34,7 +34,7 @@ class Prober:
             self.end()
             raise
 
-    def __enter__(self) -> Prober:
+    def __enter__(self) -> ProbingProcess:
         return self
 
     def __exit__(

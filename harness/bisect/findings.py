@@ -77,7 +77,7 @@ class Culprit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FoundStep:
     """A step of one case, as `counter` counted it; `elsewhere` is the same in another memory layout, where that was
     counted. `doubt` is why it may be something else, `is_noise` says that it is nothing: it does not show elsewhere."""
 
@@ -110,13 +110,13 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class CaseFinding:
     """What came of one case. `ends` are the counts at the range's ends, None if it has no two that can be counted;
     `same` says that nothing had to be."""
 
     case: str
     ends: Change | None
-    steps: tuple[Found, ...] = ()
+    steps: tuple[FoundStep, ...] = ()
     why: str = ""
     same: bool = False
 
@@ -147,7 +147,7 @@ class Finding:
         }
 
 
-def lines(findings: list[Finding]) -> Iterator[str]:
+def lines(findings: list[CaseFinding]) -> Iterator[str]:
     """All of them as text. On which binaries their steps were counted comes last, and once: it is long, and mostly the
     same for every step of every case."""
     notes: dict[str, dict[str, None]] = {}
@@ -162,7 +162,7 @@ def lines(findings: list[Finding]) -> Iterator[str]:
         yield f"{'' if len(notes) == 1 else ', '.join(commits) + ' '}counted on {note}"
 
 
-def outcome(findings: list[Finding]) -> str:
+def outcome(findings: list[CaseFinding]) -> str:
     """Of all cases together: found if anything was, else the less certain."""
     outcomes = {finding.outcome for finding in findings}
     return next(candidate for candidate in (FOUND, CANNOT_TELL, NO_CHANGE) if candidate in outcomes)

@@ -16,9 +16,9 @@ from textwrap import shorten
 from typing import NamedTuple
 
 from harness import protocol
-from harness.asv_plugin.results import Shelf
-from harness.bisect.client import Prober
-from harness.bisect.findings import Change, Culprit, Finding, Found
+from harness.asv_plugin.results import AsvProject
+from harness.bisect.client import ProbingProcess
+from harness.bisect.findings import CaseFinding, Change, Culprit, FoundStep
 from harness.bisect.plan import Bisection, Step
 from harness.errors import RepositoryError
 from harness.overlay.git import Repository
@@ -43,16 +43,16 @@ class _Key(NamedTuple):
 
     point: int
     counter: str
-    layout: int
+    memory_layout: int
 
 
 class Search:
-    def __init__(self, shelf: Shelf, prober: Prober, repository: Repository, options: Options) -> None:
-        self._shelf = shelf
-        self._prober = prober
+    def __init__(self, project: AsvProject, process: ProbingProcess, repository: Repository, options: Options) -> None:
+        self._project = project
+        self._process = process
         self._repository = repository
         self._options = options
-        self._survey = prober.survey
+        self._survey = process.survey
         # Equal trees next to each other are one; their first commit stands for them.
         self._groups = [
             list(group) for _, group in itertools.groupby(self._survey.points, key=lambda point: point.digest)
@@ -60,14 +60,14 @@ class Search:
         self._cases = {int(index): texts for index, texts in self._survey.cases.items()}
         self.noise = self._survey.noise if options.noise is None else options.noise
         self._bisection = Bisection(len(self._groups), self._cases, self.noise)
-        self._counts: dict[tuple[str, str, int], dict[int, float]] = {}  # by tree, counter and layout
+        self._counts: dict[tuple[str, str, int], dict[int, float]] = {}  # by tree, counter and memory layout
         self._failures: dict[tuple[str, str, int], dict[int, str]] = {}
         self._binaries: dict[int, str] = {}
         self._notes: set[str] = set()
-        self._numbers = itertools.count(1)
+        self._serials = itertools.count(1)
         self.probes: list[dict[str, object]] = []
 
-    def run(self) -> list[Finding]:
+    def run(self) -> list[CaseFinding]:
         """Search. Raises CountError."""
         commits = len({point.commit for point in self._survey.points})
         _say(f"{commits} commits, {len(self._groups)} different trees; changes up to {self.noise:.2%} are noise")
@@ -87,9 +87,10 @@ class Search:
         missing: dict[_Key, set[int]] = {}
         for case in self._cases:
             for step in self._bisection.steps(case):
-                layouts = (0, 1) if self._needs_second_opinion(step) else (0,)
-                for point, layout in itertools.product((step.before, step.after), layouts):
-                    missing.setdefault(self._key(point, confirm=not layout, layout=layout), set()).add(case)
+                memory_layouts = (0, 1) if self._needs_second_opinion(step) else (0,)
+                for point, memory_layout in itertools.product((step.before, step.after), memory_layouts):
+                    key = self._key(point, confirm=not memory_layout, memory_layout=memory_layout)
+                    missing.setdefault(key, set()).add(case)
         cores = self._options.cores
         unknown = {key: cases for key, cases in missing.items() if cases - self._known(key).keys()}
         for first in range(0, len(unknown), cores):
@@ -100,15 +101,15 @@ class Search:
 
     # Counting
 
-    def _key(self, point: int, confirm: bool, layout: int = 0) -> _Key:
-        return _Key(point, self._options.confirming if confirm else self._options.probing, layout)
+    def _key(self, point: int, confirm: bool, memory_layout: int = 0) -> _Key:
+        return _Key(point, self._options.confirming if confirm else self._options.probing, memory_layout)
 
     def _known(self, key: _Key) -> dict[int, float]:
         return self._counts.get(self._tree(key), {})
 
     def _tree(self, key: _Key) -> tuple[str, str, int]:
         """Equal for what is counted alike."""
-        return self._groups[key.point][0].digest, key.counter, key.layout
+        return self._groups[key.point][0].digest, key.counter, key.memory_layout
 
     def _count(self, wanted: dict[_Key, set[int]]) -> None:
         """Count these cases, unless it is known what they count; those of equal trees once."""
@@ -119,25 +120,25 @@ class Search:
             missing = cases - self._known(key).keys() - self._failures.get(tree, {}).keys()
             if missing:
                 unknown.setdefault(tree, (key, set()))[1].update(missing)
-        sent = {next(self._numbers): keys_and_cases for keys_and_cases in unknown.values()}
-        probes = [self._probe(number, *keys_and_cases) for number, keys_and_cases in sent.items()]
-        for probed in self._prober.probe(probes):
+        sent = {next(self._serials): keys_and_cases for keys_and_cases in unknown.values()}
+        probes = [self._probe(serial, *keys_and_cases) for serial, keys_and_cases in sent.items()]
+        for probed in self._process.probe(probes):
             self._note(probed, sent[probed.number][0])
 
-    def _probe(self, number: int, key: _Key, cases: Iterable[int]) -> protocol.Probe:
+    def _probe(self, serial: int, key: _Key, cases: Iterable[int]) -> protocol.Probe:
         point = self._groups[key.point][0]
-        keep = str(self._shelf.keep) if self._is_savable(key) else None
-        name = self._shelf.environment_name(key.counter)
+        keep = str(self._project.keep) if self._is_savable(key) else None
+        name = self._project.environment_name(key.counter)
         ordered = tuple(sorted(cases))
-        return protocol.Probe(number, point.commit, point.wheel, key.counter, ordered, key.layout, keep, name)
+        return protocol.Probe(serial, point.commit, point.wheel, key.counter, ordered, key.memory_layout, keep, name)
 
     def _is_savable(self, key: _Key) -> bool:
-        return self._groups[key.point][0].own and key.layout == 0
+        return self._groups[key.point][0].own and key.memory_layout == 0
 
     def _recall(self, key: _Key) -> None:
         """What asv's results tell of any commit of the group."""
         for point in self._groups[key.point] if self._is_savable(key) else ():
-            for case, (count, binaries) in self._shelf.saved(self._survey, key.counter, point).items():
+            for case, (count, binaries) in self._project.saved(self._survey, key.counter, point).items():
                 self._binaries[key.point] = binaries
                 counts = self._counts.setdefault(self._tree(key), {})
                 if case not in counts:
@@ -156,14 +157,15 @@ class Search:
             _say(note)
         self._notes.update(probed.notes)
         if self._is_savable(key):
-            self._shelf.save(self._survey, key.counter, point, counts, failures)
+            self._project.save(self._survey, key.counter, point, counts, failures)
         spent = sum(probed.seconds.values())
-        self.probes.append({"commit": point.commit, "counter": key.counter, "layout": key.layout, **probed.seconds})
-        where = f"{point.commit[:10]}  {key.counter:<9}" + ("  another layout" if key.layout else "")
+        probe = {"commit": point.commit, "counter": key.counter, "layout": key.memory_layout}
+        self.probes.append({**probe, **probed.seconds})
+        prefix = f"{point.commit[:10]}  {key.counter:<9}" + ("  another layout" if key.memory_layout else "")
         for case, count in counts.items():
-            _say(f"{where}  {self._name(case)}  {count:,.2f}  {spent:.0f} s")
+            _say(f"{prefix}  {self._name(case)}  {count:,.2f}  {spent:.0f} s")
         for case, why in failures.items():
-            _say(f"{where}  {self._name(case)}  cannot be counted: {shorten(why, 200)}")
+            _say(f"{prefix}  {self._name(case)}  cannot be counted: {shorten(why, 200)}")
 
     def _draw(self) -> None:
         """The range as it is known by now: where the numbers of some case changed between two points."""
@@ -181,30 +183,30 @@ class Search:
         named = zip(self._survey.param_names, self._cases[case], strict=False)
         return " ".join([self._survey.name, *(f"{name}={text}" for name, text in named)])
 
-    def _finding(self, case: int) -> Finding:
+    def _finding(self, case: int) -> CaseFinding:
         if len(self._groups) == 1:
             why = "every commit of the range lays the same Python over the same binaries, so nothing was counted"
-            return Finding(self._name(case), None, why=why, same=True)
+            return CaseFinding(self._name(case), None, why=why, same=True)
         ends = self._bisection.ends(case)
         if ends is None:
             why = [reasons[case] for reasons in self._failures.values() if case in reasons][-1]
-            return Finding(self._name(case), None, why=f"no two commits can be counted; the last said: {why}")
+            return CaseFinding(self._name(case), None, why=f"no two commits can be counted; the last said: {why}")
         whole = Change(*(self._bisection.count(point, case) for point in ends))
         moved = [point for point, end in zip(ends, (0, len(self._groups) - 1), strict=True) if point != end]
         names = " and ".join(self._groups[point][0].commit[:10] for point in moved)
         why = f"beyond {names} nothing can be counted" if moved else ""
         steps = [self._found(case, step) for step in self._bisection.steps(case)]
-        return Finding(self._name(case), whole, tuple(steps), why)
+        return CaseFinding(self._name(case), whole, tuple(steps), why)
 
-    def _counted(self, case: int, step: Step, confirm: bool, layout: int = 0) -> Change | None:
-        keys = [self._key(point, confirm, layout) for point in (step.before, step.after)]
+    def _counted(self, case: int, step: Step, confirm: bool, memory_layout: int = 0) -> Change | None:
+        keys = [self._key(point, confirm, memory_layout) for point in (step.before, step.after)]
         counts = [self._known(key).get(case) for key in keys]
         return None if counts[0] is None or counts[1] is None else Change(counts[0], counts[1])
 
-    def _found(self, case: int, step: Step) -> Found:
+    def _found(self, case: int, step: Step) -> FoundStep:
         probed = Change(step.count_before, step.count_after)
         confirmed = self._counted(case, step, confirm=True)
-        elsewhere = self._counted(case, step, confirm=False, layout=1)
+        elsewhere = self._counted(case, step, confirm=False, memory_layout=1)
         confirming, noise = self._options.confirming, 100 * self.noise
         doubt = None
         if abs(step.relative) <= self.noise:
@@ -219,7 +221,7 @@ class Search:
             doubt = "what lies between cannot be counted"
         is_noise = elsewhere is not None and not noise < elsewhere.percent * (1 if probed.percent > 0 else -1)
         counter = confirming if confirmed else self._options.probing
-        return Found(self._culprit(step), confirmed or probed, counter, elsewhere, doubt, is_noise)
+        return FoundStep(self._culprit(step), confirmed or probed, counter, elsewhere, doubt, is_noise)
 
     def _culprit(self, step: Step) -> Culprit:
         before, after = self._groups[step.before][-1], self._groups[step.after][0]
@@ -252,14 +254,16 @@ def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def bisect(configuration: Path, wanted: protocol.Range, options: Options) -> tuple[list[Finding], dict[str, object]]:
+def bisect(
+    configuration: Path, wanted: protocol.Range, options: Options
+) -> tuple[list[CaseFinding], dict[str, object]]:
     """Search as asked (`repository` and `suite` of `wanted` are filled in here); what was found, and how it was.
 
     Raises HarnessError.
     """
     began = time.monotonic()
-    shelf = Shelf(configuration)
-    repository = Repository(shelf.repository)
+    project = AsvProject(configuration)
+    repository = Repository(project.repository)
     good, bad = repository.commit(wanted.good), repository.commit(wanted.bad)
     if good == bad:
         raise RepositoryError(f"{wanted.good} and {wanted.bad} are the same commit {good[:10]}: nothing lies between")
@@ -267,10 +271,10 @@ def bisect(configuration: Path, wanted: protocol.Range, options: Options) -> tup
         swapped = ": swap them" if repository.is_ancestor(bad, good) else ": name an ancestor of it"
         raise RepositoryError(f"{wanted.bad} ({bad[:10]}) does not contain {wanted.good} ({good[:10]}){swapped}")
     full_range = dataclasses.replace(
-        wanted, repository=str(repository.path), suite=str(shelf.suite), good=good, bad=bad
+        wanted, repository=str(repository.path), suite=str(project.suite), good=good, bad=bad
     )
-    with Prober(shelf.python(good), full_range) as prober:
-        search = Search(shelf, prober, repository, options)
+    with ProbingProcess(project.python(good), full_range) as process:
+        search = Search(project, process, repository, options)
         findings = search.run()
     seconds = round(time.monotonic() - began, 1)
     _say(f"{search.split()}; {seconds:.0f} s in all on {options.cores} cores")

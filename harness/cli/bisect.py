@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import protocol
 from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels, wheels_of
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
 from harness.errors import StartError
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_counter_of_ends(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm",
-        choices=list(KINDS),
+        choices=list(COUNTER_KINDS),
         default="callgrind",
         help="what counts the ends and what is found (default: %(default)s)",
     )

@@ -74,16 +74,17 @@ def _print(
 ) -> None:
     """One case: the number, what stands beside it, the further numbers; `elsewhere` is its count in a second worker."""
     if as_json:
-        numbers = {number: counted.per_call(number) for number in [protocol.HEADLINE, *counted.numbers]}
+        per_call = {metric: counted.per_call(metric) for metric in [protocol.HEADLINE, *counted.numbers]}
         twice: dict[str, Any] = {}
         if elsewhere is not None:
             twice = {"again": counted.again_per_call, "elsewhere": elsewhere.instructions_per_call}
-        print(json.dumps({**names, **numbers, **twice, "notes": counted.notes, "seconds": counted.seconds}), flush=True)
+        beside = {"notes": counted.notes, "seconds": counted.seconds}
+        print(json.dumps({**names, **per_call, **twice, **beside}), flush=True)
         return
-    beside = "".join(f"  ({note})" for note in counted.notes)
-    print(f"{counted.instructions_per_call:>18,.2f}  {label}{beside}", flush=True)
-    for number in counted.numbers:
-        print(f"{counted.per_call(number):>22,.2f}  {number}", flush=True)
+    notes_beside = "".join(f"  ({note})" for note in counted.notes)
+    print(f"{counted.instructions_per_call:>18,.2f}  {label}{notes_beside}", flush=True)
+    for metric in counted.numbers:
+        print(f"{counted.per_call(metric):>22,.2f}  {metric}", flush=True)
     if elsewhere is not None:
         first = counted.instructions_per_call
         print(

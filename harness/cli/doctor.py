@@ -31,7 +31,7 @@ HERE, MISSING, WORSE = "ok", "missing", "worse"
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class Check:
     """`what` was looked at; `state` is ok, missing, or worse (counting works, with less); `found` is its version or
     what is wrong, `cure` the command that brings it. `needed`: without it nothing can be counted."""
 
@@ -51,20 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    findings = [look() for look in LOOKS]
+    checks = [look() for look in CHECKS]
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+        print(json.dumps([dataclasses.asdict(check) for check in checks], indent=1))
     else:
-        print("\n".join(lines(findings)))
-    return int(any(finding.fatal for finding in findings))
+        print("\n".join(lines(checks)))
+    return int(any(check.fatal for check in checks))
 
 
-def lines(findings: list[Finding]) -> Iterator[str]:
-    width = max(len(finding.what) for finding in findings)
-    for finding in findings:
-        cure = f"  -> {finding.cure}" if finding.cure and finding.state != HERE else ""
-        yield f"{finding.state:<8} {finding.what:<{width}}  {finding.found}{cure}"
-    fatal = [finding.what for finding in findings if finding.fatal]
+def lines(checks: list[Check]) -> Iterator[str]:
+    width = max(len(check.what) for check in checks)
+    for check in checks:
+        cure = f"  -> {check.cure}" if check.cure and check.state != HERE else ""
+        yield f"{check.state:<8} {check.what:<{width}}  {check.found}{cure}"
+    fatal = [check.what for check in checks if check.fatal]
     yield f"counting cannot work here: {', '.join(fatal)} missing" if fatal else "counting can work here"
 
 
@@ -73,21 +73,21 @@ def packages(*names: str) -> str:
     return f"{'' if os.getuid() == 0 else 'sudo '}apt-get install {' '.join(names)}"
 
 
-def _python() -> Finding:
+def _python() -> Check:
     running = f"{platform.python_implementation()} {platform.python_version()}"
     try:
         interpreter.check()
     except HarnessError:
         known = ", ".join(f"{major}.{minor}" for major, minor in interpreter.TRIED)
-        return Finding("Python", MISSING, f"{running}; counting was tried with {known}", "make PYTHON=python3.11", True)
-    return Finding("Python", HERE, running, needed=True)
+        return Check("Python", MISSING, f"{running}; counting was tried with {known}", "make PYTHON=python3.11", True)
+    return Check("Python", HERE, running, needed=True)
 
 
-def _headers() -> Finding:
+def _headers() -> Check:
     folder = Path(sysconfig.get_path("include"))
     if (folder / "Python.h").exists():
-        return Finding("Python's headers", HERE, sysconfig.get_python_version(), needed=True)
-    return Finding(
+        return Check("Python's headers", HERE, sysconfig.get_python_version(), needed=True)
+    return Check(
         "Python's headers",
         MISSING,
         f"no Python.h in {folder}",
@@ -96,41 +96,41 @@ def _headers() -> Finding:
     )
 
 
-def _valgrind() -> Finding:
+def _valgrind() -> Check:
     try:
-        return Finding("valgrind", HERE, valgrind.find().version, needed=True)
+        return Check("valgrind", HERE, valgrind.find().version, needed=True)
     except HarnessError as error:
-        return Finding("valgrind", MISSING, str(error).partition(":")[0], packages("valgrind"), True)
+        return Check("valgrind", MISSING, str(error).partition(":")[0], packages("valgrind"), True)
 
 
-def _valgrinds_headers() -> Finding:
+def _valgrinds_headers() -> Check:
     try:
         folder = valgrind.find().prefix / "include/valgrind"
     except HarnessError:
         folder = Path("/usr/include/valgrind")
     if (folder / "callgrind.h").exists():
-        return Finding("valgrind's headers", HERE, "callgrind.h", needed=True)
-    return Finding("valgrind's headers", MISSING, f"no callgrind.h in {folder}", packages("valgrind"), True)
+        return Check("valgrind's headers", HERE, "callgrind.h", needed=True)
+    return Check("valgrind's headers", MISSING, f"no callgrind.h in {folder}", packages("valgrind"), True)
 
 
-def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str = "--version") -> Callable[[], Finding]:
+def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str = "--version") -> Callable[[], Check]:
     what = f"{name}{f' ({why})' if why else ''}"
 
-    def look() -> Finding:
+    def look() -> Check:
         path = shutil.which(name)
         if path is None:
-            return Finding(what, MISSING, "not on PATH", cure, needed)
+            return Check(what, MISSING, "not on PATH", cure, needed)
         try:
             answer = subprocess.run([path, version], capture_output=True, text=True, timeout=60)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return Finding(what, MISSING, f"{path} does not run: {error}", cure, needed)
+            return Check(what, MISSING, f"{path} does not run: {error}", cure, needed)
         number = re.search(r"\d+(\.\d+)+", answer.stdout + answer.stderr)
-        return Finding(what, HERE, number[0] if number else "version unknown", needed=needed)
+        return Check(what, HERE, number[0] if number else "version unknown", needed=needed)
 
     return look
 
 
-def _torch() -> Finding:
+def _torch() -> Check:
     """In this environment, or in those that asv made here."""
     with_torch = {}
     own, environments = sysconfig.get_path("purelib"), Path(asv_folder.NAME, "env")
@@ -138,18 +138,18 @@ def _torch() -> Finding:
         for distribution in importlib.metadata.distributions(name="torch", path=[place]):
             with_torch[distribution.version] = "this environment" if place == own else str(environments)
     if with_torch:
-        return Finding("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
-    return Finding("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
+        return Check("torch", HERE, ", ".join(f"{version} in {place}" for version, place in with_torch.items()))
+    return Check("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
 
 
-def _randomisation() -> Finding:
+def _randomisation() -> Check:
     try:
         randomised = valgrind.find().randomised
     except HarnessError:
-        return Finding("address randomisation", WORSE, "not known without valgrind")
+        return Check("address randomisation", WORSE, "not known without valgrind")
     if not randomised:
-        return Finding("address randomisation", HERE, "can be switched off for what is counted")
-    return Finding(
+        return Check("address randomisation", HERE, "can be switched off for what is counted")
+    return Check(
         "address randomisation",
         WORSE,
         "cannot be switched off here, so counts may move by up to 0.7 %",
@@ -157,24 +157,24 @@ def _randomisation() -> Finding:
     )
 
 
-def _tool(tool: valgrind_tools.Tool) -> Callable[[], Finding]:
-    def look() -> Finding:
+def _tool(tool: valgrind_tools.Tool) -> Callable[[], Check]:
+    def look() -> Check:
         with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
             try:
                 installed = valgrind.find()
                 if not installed.link_own_files(Path(folder, "valgrind")):
-                    return Finding(
+                    return Check(
                         tool.what, WORSE, f"valgrind's own tools are not under {installed.prefix}", packages("valgrind")
                     )
                 valgrind_tools.furnish(Path(folder, "valgrind"), installed, tool)
             except (HarnessError, OSError) as error:
-                return Finding(tool.what, WORSE, str(error).partition("\n")[0])
-        return Finding(tool.what, HERE, f"builds, against valgrind {installed.version}")
+                return Check(tool.what, WORSE, str(error).partition("\n")[0])
+        return Check(tool.what, HERE, f"builds, against valgrind {installed.version}")
 
     return look
 
 
-LOOKS: tuple[Callable[[], Finding], ...] = (
+CHECKS: tuple[Callable[[], Check], ...] = (
     _python,
     _headers,
     _valgrind,

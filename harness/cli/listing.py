@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.cli.parser import add_benchmarks, add_json
 from harness.errors import SuiteError
 from harness.suite import suites
-from harness.suite.selection import every
+from harness.suite.selection import all_workloads
 
 HELP = "list benchmarks and cases with their suites"
 EXAMPLES = ("harness list", "harness list 'dtensor|Add1' --suite quick")
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     except re.error as error:
         raise SuiteError(f"{arguments.regex!r} is no regular expression: {error}") from None
     cases = []
-    for workload in every(Path(arguments.benchmarks)):
+    for workload in all_workloads(Path(arguments.benchmarks)):
         for params in workload.choices():
             case = workload.case(params)
             name = f"{workload.benchmark()}({', '.join(case.parameters)})"

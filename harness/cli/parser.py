@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.engine import settings
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
 
 
@@ -65,7 +65,10 @@ def add_benchmarks(parser: argparse.ArgumentParser) -> None:
 def add_counter(parser: argparse.ArgumentParser, default: str | None = None, **keywords: Any) -> None:
     shown = "%(default)s" if default else f"{settings.COUNTER}'s value, else callgrind"
     parser.add_argument(
-        "--counter", choices=list(KINDS), default=default, **{"help": f"what counts (default: {shown})", **keywords}
+        "--counter",
+        choices=list(COUNTER_KINDS),
+        default=default,
+        **{"help": f"what counts (default: {shown})", **keywords},
     )
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 @dataclasses.dataclass
 class CaseState:
-    """`asker` waits for the number `wanted` of it. `told` are the numbers of its run that were told, `leftovers` what
-    that run left in the scratch folder. `suspect`: a server died while it was counted, so it is counted alone. `twice`:
-    its worker is to count a second time."""
+    """All that the supervisor knows of one case between the first ask for it and the last answer.
+
+    `asker` is the connection of who waits for it, None if nobody does, and `metric` the one of its numbers that is waited
+    for. `answered` are the metrics of its run that were given to askers, `leftovers` what that run left in the scratch
+    folder. `suspect`: a server died while the case was counted, so it is counted alone. `twice`: its worker is to count a
+    second time."""
 
     asker: socket.socket | None = None
-    wanted: str = ""
-    told: set[str] = dataclasses.field(default_factory=set)
+    metric: str = ""
+    answered: set[str] = dataclasses.field(default_factory=set)
     leftovers: list[Path] = dataclasses.field(default_factory=list)
     suspect: bool = False
     twice: bool = False
@@ -28,7 +31,7 @@ class CaseState:
 
     def forget_run(self) -> None:
         """What came of its run is used up."""
-        self.told.clear()
+        self.answered.clear()
         self.twice = False
         remove(self.take_leftovers())
 

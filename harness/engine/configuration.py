@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import AHEAD_CHOICES, one_of
 from harness.errors import SuiteError
 
@@ -39,7 +39,7 @@ class Configuration:
     remove_directory: bool = False
 
     def __post_init__(self) -> None:
-        one_of("the counter", self.counter, tuple(KINDS))
+        one_of("the counter", self.counter, tuple(COUNTER_KINDS))
         one_of("`ahead`", self.ahead, AHEAD_CHOICES)
         if self.cores < 1:
             raise SuiteError(f"`cores` is {self.cores}; it takes a whole number from 1 up")

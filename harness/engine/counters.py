@@ -36,7 +36,7 @@ class Launch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class CounterKind:
     """A kind of counter. `launch` prepares what is needed in the scratch folder that it is given, and raises StartError
     where this kind cannot work. `system_calls` reads out of a profile what the counter inside does not tell (see
     Taken.seen)."""
@@ -51,38 +51,38 @@ class Kind:
         return COUNTERS[self.name][1]
 
 
-def _launch_callgrind(scratch: Path) -> Launch:
-    return _under_valgrind("callgrind", scratch, "--instr-atstart=no", f"--callgrind-out-file={scratch}/out/%p")
+def _launch_callgrind(sandbox: Path) -> Launch:
+    return _under_valgrind("callgrind", sandbox, "--instr-atstart=no", f"--callgrind-out-file={sandbox}/out/%p")
 
 
-def _launch_readable(scratch: Path) -> Launch:
-    return _under_own_tool(valgrind_tools.READABLE, scratch)
+def _launch_readable(sandbox: Path) -> Launch:
+    return _under_own_tool(valgrind_tools.READABLE, sandbox)
 
 
-def _launch_frames(scratch: Path) -> Launch:
+def _launch_frames(sandbox: Path) -> Launch:
     if sys.version_info[:2] != FRAMES_KNOWN:
         raise StartError(
             f"the frames of Python {platform.python_version()} are not known here, only those of CPython "
             f"{'.'.join(map(str, FRAMES_KNOWN))}: {valgrind_tools.FRAMES.instead}"
         )
-    return _under_own_tool(valgrind_tools.FRAMES, scratch, f"--frames-out-file={scratch}/out/%p")
+    return _under_own_tool(valgrind_tools.FRAMES, sandbox, f"--frames-out-file={sandbox}/out/%p")
 
 
-def _under_own_tool(tool: valgrind_tools.Tool, scratch: Path, *options: str) -> Launch:
-    launch = _under_valgrind(tool.name, scratch, *options)
+def _under_own_tool(tool: valgrind_tools.Tool, sandbox: Path, *options: str) -> Launch:
+    launch = _under_valgrind(tool.name, sandbox, *options)
     if "VALGRIND_LIB" not in launch.environment:
         raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {tool.instead}")
     valgrind_tools.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
     return launch
 
 
-def _under_valgrind(tool: str, scratch: Path, *options: str) -> Launch:
+def _under_valgrind(tool: str, sandbox: Path, *options: str) -> Launch:
     installed = valgrind.find()
     # The same variable for every tool: another environment would be another layout.
-    folder = scratch / "valgrind"
+    folder = sandbox / "valgrind"
     linked = installed.link_own_files(folder)
     return Launch(
-        command=installed.command(tool, f"{scratch}/log", *options),
+        command=installed.command(tool, f"{sandbox}/log", *options),
         environment={"VALGRIND_LIB": str(folder)} if linked else {},
         facts={"valgrind": installed.version, "address randomisation": "on" if installed.randomised else "off"},
         warning=_RANDOMISED if installed.randomised else None,
@@ -111,12 +111,12 @@ _RANDOMISED = (
     "move by up to 0.7 % between runs; in a container, allow the system call personality"
 )
 
-KINDS: dict[str, Kind] = {
+COUNTER_KINDS: dict[str, CounterKind] = {
     kind.name: kind
     for kind in (
-        Kind("callgrind", _launch_callgrind, _system_calls_in),
-        Kind("readable", _launch_readable),
-        Kind("frames", _launch_frames),
-        Kind("opcodes", lambda scratch: Launch()),
+        CounterKind("callgrind", _launch_callgrind, _system_calls_in),
+        CounterKind("readable", _launch_readable),
+        CounterKind("frames", _launch_frames),
+        CounterKind("opcodes", lambda sandbox: Launch()),
     )
 }

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.engine.scratch import Scratch
+from harness.engine.sandbox import Sandbox
 from harness.inside.rules import Rules
 
 #: Changes whenever the same workload would be counted differently; every benchmark's version contains it.
@@ -31,14 +31,14 @@ def interpreter(statement: str) -> list[str]:
     return [os.path.realpath(sys.executable), "-S", "-B", "-P", "-c", statement]
 
 
-def server_environment(scratch: Scratch, rules: Rules) -> dict[str, str]:
+def server_environment(sandbox: Sandbox, rules: Rules) -> dict[str, str]:
     """Every variable of the server's environment. Nothing else is inherited: an inherited one moved counts by 0.5 %."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",  # compilers and their tools
-        "HOME": str(scratch.home),
-        "TMPDIR": str(scratch.home),
+        "HOME": str(sandbox.home),
+        "TMPDIR": str(sandbox.home),
         "LANG": "C.UTF-8",
-        "PYTHONPATH": str(scratch.site),
+        "PYTHONPATH": str(sandbox.site),
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         **rules.environment(),

@@ -13,8 +13,8 @@ from harness import protocol
 from harness.engine.configuration import Configuration
 from harness.engine.counters import Launch
 from harness.engine.environment import interpreter, server_environment
-from harness.engine.scratch import Scratch
-from harness.engine.valgrind import explain
+from harness.engine.sandbox import Sandbox
+from harness.engine.valgrind import reason_in
 from harness.errors import HarnessError
 from harness.inside.rules import Rules
 from harness.system import processes
@@ -33,27 +33,27 @@ class ForkServer:
     """One server process. Its reports, and those of its workers, arrive on `reports`."""
 
     def __init__(
-        self, number: int, scratch: Scratch, rules: Rules, configuration: Configuration, launch: Launch
+        self, serial: int, sandbox: Sandbox, rules: Rules, configuration: Configuration, launch: Launch
     ) -> None:
         self.ready: protocol.Ready | None = None
-        self._scratch = scratch
+        self._sandbox = sandbox
         self._control, control_inside = _packets()
         self._bare_control, bare_control_inside = _packets()
         self.reports, reports_inside = _packets()
         self.reports.setblocking(False)
         self._parents: dict[int, socket.socket] = {}
-        folder = scratch.root / f"server{number}"
+        folder = sandbox.root / f"server{serial}"
         folder.mkdir()
         server_configuration = {
-            "site": str(scratch.site),
-            "out": str(scratch.out),
+            "site": str(sandbox.site),
+            "out": str(sandbox.out),
             "rules": configuration.rules,
             "counter": configuration.counter,
             "import_first": list(configuration.import_first),
         }
         # Always as long, so that what is told moves nothing in the server's memory.
         (folder / protocol.SERVER_CONFIGURATION).write_text(json.dumps(server_configuration).ljust(4096))
-        environment = {**server_environment(scratch, rules), **launch.environment}
+        environment = {**server_environment(sandbox, rules), **launch.environment}
         if configuration.padding:
             environment["PADDING"] = "x" * configuration.padding
         inside = {
@@ -61,7 +61,7 @@ class ForkServer:
             protocol.REPORTS: reports_inside,
             protocol.BARE_CONTROL: bare_control_inside,
         }
-        inherited = {number: end.fileno() for number, end in inside.items()}
+        inherited = {serial: end.fileno() for serial, end in inside.items()}
         with open(folder / "output.txt", "wb") as output:
             self.process = subprocess.Popen(
                 [*launch.command, *interpreter(_START)],
@@ -123,8 +123,8 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             return "it closed its socket but still runs"
         status = f"it was killed by signal {-code}" if code < 0 else f"it exited with status {code}"
-        log = self._scratch.log / str(self.process.pid)
-        reason = explain(log.read_text(errors="replace")) if log.exists() else None
+        log = self._sandbox.log / str(self.process.pid)
+        reason = reason_in(log.read_text(errors="replace")) if log.exists() else None
         output = (self._folder / "output.txt").read_text(errors="replace")[-2000:].strip()
         return "; ".join(part for part in (status, reason, output) if part)
 
@@ -151,8 +151,8 @@ def _place(inherited: dict[int, int]) -> None:
     os.closerange(max(inherited) + 1, 4096)
 
 
-def evidence(scratch: Scratch, worker: int, folder: Path) -> None:
+def evidence(sandbox: Sandbox, worker: int, folder: Path) -> None:
     """Gather what a worker that failed left elsewhere into its own folder."""
-    log = scratch.log / str(worker)
+    log = sandbox.log / str(worker)
     if log.exists():
         log.rename(folder / "valgrind.log")

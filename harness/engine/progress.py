@@ -51,7 +51,7 @@ class Journal:
     def __init__(self, path: str | None) -> None:
         self._path = path
 
-    def tell(self, event: str) -> None:
+    def write(self, event: str) -> None:
         if self._path is not None:
             with contextlib.suppress(OSError), open(self._path, "a") as file:
                 file.write(event)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.errors import SuiteError
 
 #: The variables' names, for whoever sets them for a process that it starts.
@@ -102,7 +102,7 @@ def _path(name: str, text: str) -> Path | None:
 
 #: For each field of Settings: its variable, and what makes a value of that variable's name and text.
 _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
-    "counter": (COUNTER, lambda name, text: one_of(name, text, tuple(KINDS))),
+    "counter": (COUNTER, lambda name, text: one_of(name, text, tuple(COUNTER_KINDS))),
     "cores": (CORES, _whole_number),
     "ahead": (AHEAD, lambda name, text: one_of(name, text, AHEAD_CHOICES)),
     "suite": (SUITE, lambda name, text: one_of(name, text, SUITE_CHOICES)),

@@ -73,7 +73,7 @@ def of_files_in(folder: Path) -> Reader:
     return read
 
 
-class Copy:
+class SuiteCopy:
     """A copy of a suite, which nobody edits: the digests of its text, each computed once."""
 
     def __init__(self, folder: Path) -> None:

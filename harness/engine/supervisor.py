@@ -26,15 +26,15 @@ from typing import Any
 
 from harness import protocol
 from harness.engine import environment, progress
-from harness.engine.builds import Build, Builds
 from harness.engine.case_state import CaseState, remove
 from harness.engine.configuration import SOCKET, Configuration
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.engine.fork_server import ForkServer, ServerDied, evidence
-from harness.engine.running import Running, with_notes
+from harness.engine.needs import BuildProcess, Needs
+from harness.engine.running_worker import RunningWorker, with_notes
+from harness.engine.sandbox import Sandbox
 from harness.engine.schedule import Schedule
-from harness.engine.scratch import Scratch
-from harness.engine.source import Copy
+from harness.engine.source import SuiteCopy
 from harness.errors import HarnessError, StartError
 from harness.inside import rules
 from harness.inside.endings import left_report
@@ -48,30 +48,30 @@ _START_SECONDS = 900.0
 
 
 class Supervisor:
-    def __init__(self, configuration: Configuration, scratch: Scratch, listener: socket.socket) -> None:
+    def __init__(self, configuration: Configuration, sandbox: Sandbox, listener: socket.socket) -> None:
         self._configuration = configuration
-        self._scratch = scratch
+        self._sandbox = sandbox
         self._rules = rules.load(configuration.rules)
         laid = Path(configuration.overlay) if configuration.overlay else install.installed()
         self._overlay = None if laid is None else tree.record_in(laid)
-        self._kind = KINDS[configuration.counter]
-        self._launch = self._kind.launch(scratch.root)
+        self._kind = COUNTER_KINDS[configuration.counter]
+        self._launch = self._kind.launch(sandbox.root)
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
-        self._builds = Builds(scratch, environment.server_environment(scratch, self._rules))
+        self._needs = Needs(sandbox, environment.server_environment(sandbox, self._rules))
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
         self._servers_made = self._workers_made = 0
-        self._running: dict[int, Running] = {}
+        self._running: dict[int, RunningWorker] = {}
         self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
         self._used: dict[socket.socket, list[Path]] = {}
         self._answered_any = False
-        self._copy = Copy(scratch.site)
+        self._copy = SuiteCopy(sandbox.site)
         self._versions: dict[str, str] = {}
         self._fingerprint: dict[str, str] | None = None  # of the server that is there
-        self._found_inside: tuple[str, ...] = ()
+        self._server_notes: tuple[str, ...] = ()
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
-        self._tell = progress.Journal(configuration.progress).tell
+        self._write_event = progress.Journal(configuration.progress).write
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
 
@@ -80,8 +80,8 @@ class Supervisor:
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
         own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
-        self._scratch.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
-        self._tell(progress.encode("server", state="starting"))
+        self._sandbox.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
+        self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS
         while server.ready is None and self._failed_start is None:
@@ -92,10 +92,10 @@ class Supervisor:
             self._handle_events()
         if self._failed_start is not None:
             raise StartError(self._failed_start)
-        self._tell(progress.encode("server", state="ready"))
+        self._write_event(progress.encode("server", state="ready"))
 
     def _start_server(self) -> ForkServer:
-        server = ForkServer(self._servers_made, self._scratch, self._rules, self._configuration, self._launch)
+        server = ForkServer(self._servers_made, self._sandbox, self._rules, self._configuration, self._launch)
         self._servers_made += 1
         self._server = server
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
@@ -104,7 +104,7 @@ class Supervisor:
     def remarks(self) -> list[str]:
         """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
         is built once more. Complete once `start` has returned: the first server says what it found."""
-        remarks = (self._launch.warning, self._overlay, cache.doubt(), *self._found_inside)
+        remarks = (self._launch.warning, self._overlay, cache.doubt(), *self._server_notes)
         return [str(note) for note in remarks if note is not None]
 
     # The loop
@@ -125,11 +125,11 @@ class Supervisor:
         return owner_gone or not os.path.exists(os.path.join(self._configuration.directory, SOCKET))
 
     def _end_overdue(self) -> None:
-        for running in self._running.values():
-            if time.monotonic() > running.deadline and not running.timed_out:
-                running.timed_out = True
-                processes.kill_group(running.pid)
-        self._builds.end_overdue()
+        for worker in self._running.values():
+            if time.monotonic() > worker.deadline and not worker.timed_out:
+                worker.timed_out = True
+                processes.kill_group(worker.pid)
+        self._needs.end_overdue()
 
     # Askers
 
@@ -155,13 +155,13 @@ class Supervisor:
         order = ask.order if self._configuration.ahead != "nothing" else ()
         if order and not self._answered_any:
             names = [progress.name(case) for case in order]
-            self._tell(progress.encode("order", cases=names, cores=self._configuration.cores))
+            self._write_event(progress.encode("order", cases=names, cores=self._configuration.cores))
         state = self._states[ask.case]
-        if ask.number in state.told or ask.twice:
+        if ask.number in state.answered or ask.twice:
             self._forget(ask.case)
         state.twice = state.twice or ask.twice
         self._schedule.ask(ask.case, order)
-        state.asker, state.wanted = connection, ask.number
+        state.asker, state.metric = connection, ask.number
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
 
@@ -182,11 +182,11 @@ class Supervisor:
             return
         connection, state.asker = state.asker, None
         self._schedule.answered(case)
-        if state.told and isinstance(report, protocol.Failed):
+        if state.answered and isinstance(report, protocol.Failed):
             report = dataclasses.replace(report, folder=None)  # the evidence was shown to whoever asked first
-        state.told.add(state.wanted)
+        state.answered.add(state.metric)
         self._answered_any = True
-        if state.wanted == protocol.HEADLINE or isinstance(report, protocol.Failed):
+        if state.metric == protocol.HEADLINE or isinstance(report, protocol.Failed):
             self._used[connection] = state.take_leftovers()
         with contextlib.suppress(OSError):
             connection.sendall(protocol.encode(self._with_fingerprint(report)))
@@ -204,16 +204,16 @@ class Supervisor:
         for case in [case for case, state in self._states.items() if state.asker is connection]:
             self._states.pop(case).forget_run()
             self._schedule.forget(case)
-            for running in self._running.values():
-                if running.case == case:
-                    processes.kill_group(running.pid)
+            for worker in self._running.values():
+                if worker.case == case:
+                    processes.kill_group(worker.pid)
 
     def _with_fingerprint(self, report: protocol.Report) -> protocol.Report:
         if not isinstance(report, protocol.Counted):
             return report
         if self._fingerprint is None:
             facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
-            counter, site = self._configuration.counter, self._scratch.site
+            counter, site = self._configuration.counter, self._sandbox.site
             self._fingerprint = environment.fingerprint(self._rules, counter, site, facts)
         return dataclasses.replace(report, fingerprint=self._fingerprint)
 
@@ -223,7 +223,7 @@ class Supervisor:
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
         alone = any(state.suspect for state in self._states.values())
         slots = 1 if alone else self._configuration.cores
-        while len(self._running) + len(self._builds.running) < slots:
+        while len(self._running) + len(self._needs.running) < slots:
             if self._server is not None and self._server.ready is None:
                 return  # still importing
             case = self._schedule.next()
@@ -240,31 +240,31 @@ class Supervisor:
 
     def _begin(self, case: protocol.Case, server: ForkServer) -> None:
         """Fork a worker, or see first that what the case needs is built."""
-        reason = self._builds.outcome(case)
+        reason = self._needs.outcome(case)
         if reason is not None:
             self._finish(case, protocol.Failed(0, reason))
-        elif self._builds.hold(case):
+        elif self._needs.hold(case):
             try:
-                for build in self._builds.start(case):
+                for build in self._needs.start(case):
                     self._selector.register(build.pidfd, selectors.EVENT_READ, partial(self._built, build))
             except OSError as error:
                 self._finish(case, protocol.Failed(0, f"what the case needs could not be built: {error}"))
         else:
             self._fork(case, server)
 
-    def _built(self, build: Build) -> None:
+    def _built(self, build: BuildProcess) -> None:
         self._selector.unregister(build.pidfd)
-        for case in self._builds.ended(build):
+        for case in self._needs.ended(build):
             self._schedule.put_back(case)
-        self._tell(progress.encode("built", what=str(build), seconds=time.monotonic() - build.began))
+        self._write_event(progress.encode("built", what=str(build), seconds=time.monotonic() - build.began))
 
     def _fork(self, case: protocol.Case, server: ForkServer) -> None:
         self._workers_made += 1
-        number = self._workers_made
+        serial = self._workers_made
         try:
-            folder = self._scratch.worker_folder(f"{case.module}.{case.workload}-{case.index}")
-            folders, twice = (str(folder), str(self._builds.folder(case))), self._states[case].twice
-            order = protocol.Order(number, case.module, case.workload, case.index, *folders, case.values, twice)
+            folder = self._sandbox.worker_folder(f"{case.module}.{case.workload}-{case.index}")
+            folders, twice = (str(folder), str(self._needs.folder(case))), self._states[case].twice
+            order = protocol.Order(serial, case.module, case.workload, case.index, *folders, case.values, twice)
             pid = server.fork(order, case.preloaded)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
@@ -273,13 +273,13 @@ class Supervisor:
             self._schedule.put_back(case)
             return
         except OSError as error:
-            self._finish(case, protocol.Failed(number, f"no worker could be started: {error}"))
+            self._finish(case, protocol.Failed(serial, f"no worker could be started: {error}"))
             return
         now = time.monotonic()
-        running = Running(case, server, number, pid, pidfd, folder, now + case.limit_seconds, now)
-        self._running[number] = running
-        self._tell(progress.encode("begin", case=progress.name(case)))
-        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(running))
+        worker = RunningWorker(case, server, serial, pid, pidfd, folder, now + case.limit_seconds, now)
+        self._running[serial] = worker
+        self._write_event(progress.encode("begin", case=progress.name(case)))
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._ended(worker))
 
     def _receive(self, server: ForkServer) -> None:
         if self._server is not server:
@@ -292,7 +292,7 @@ class Supervisor:
             self._bury(server)
         elif isinstance(report, protocol.Ready):
             self._versions, self._fingerprint = report.versions, None
-            self._found_inside = report.notes
+            self._server_notes = report.notes
         elif report.number == 0 and isinstance(report, protocol.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
@@ -308,33 +308,33 @@ class Supervisor:
         self._server = None
         server.end()
 
-    def _ended(self, running: Running) -> None:
+    def _ended(self, worker: RunningWorker) -> None:
         """A worker has ended, with or without a report."""
-        server = running.server
-        while running.report is None and self._server is server and select.select([server.reports], [], [], 0)[0]:
+        server = worker.server
+        while worker.report is None and self._server is server and select.select([server.reports], [], [], 0)[0]:
             self._receive(server)
-        self._selector.unregister(running.pidfd)
-        os.close(running.pidfd)
-        del self._running[running.number]
-        processes.kill_group(running.pid)  # what the worker started and left behind
-        status = running.server.wait(running.pid)
-        evidence(self._scratch, running.pid, running.folder)
-        state = self._states[running.case]
-        state.leftovers += [running.folder, *self._scratch.profiles_of(running.pid)]
-        if running.report is None and status is None and not running.timed_out and not state.suspect:
+        self._selector.unregister(worker.pidfd)
+        os.close(worker.pidfd)
+        del self._running[worker.serial]
+        processes.kill_group(worker.pid)  # what the worker started and left behind
+        status = worker.server.wait(worker.pid)
+        evidence(self._sandbox, worker.pid, worker.folder)
+        state = self._states[worker.case]
+        state.leftovers += [worker.folder, *self._sandbox.profiles_of(worker.pid)]
+        if worker.report is None and status is None and not worker.timed_out and not state.suspect:
             # Its server died, perhaps of another case: it gets a second try.
             state.suspect = True
-            self._schedule.put_back(running.case)
+            self._schedule.put_back(worker.case)
             return
         state.suspect = False
-        running.report = running.report or left_report(running.folder) or running.explain(status)
-        if isinstance(running.report, protocol.Counted):
-            running.report = with_notes(running.report, self._kind)
-        if isinstance(running.report, protocol.Failed) and self._overlay is not None:
-            details = f"{running.report.details.rstrip()}\nThis was {self._overlay.suspects}"
-            running.report = dataclasses.replace(running.report, details=details)
-        self._tell(progress.ended(running.case, running.report, time.monotonic() - running.began))
-        self._finish(running.case, running.report)
+        worker.report = worker.report or left_report(worker.folder) or worker.why_without_report(status)
+        if isinstance(worker.report, protocol.Counted):
+            worker.report = with_notes(worker.report, self._kind)
+        if isinstance(worker.report, protocol.Failed) and self._overlay is not None:
+            details = f"{worker.report.details.rstrip()}\nThis was {self._overlay.suspects}"
+            worker.report = dataclasses.replace(worker.report, details=details)
+        self._write_event(progress.ended(worker.case, worker.report, time.monotonic() - worker.began))
+        self._finish(worker.case, worker.report)
 
     def _finish(self, case: protocol.Case, report: protocol.Report) -> None:
         self._schedule.finish(case, report)
@@ -367,9 +367,9 @@ def main() -> None:
     supervisor = None
     try:
         listener = _listen(configuration.directory)
-        with Scratch.make() as scratch:
+        with Sandbox.make() as sandbox:
             try:
-                supervisor = Supervisor(configuration, scratch, listener)
+                supervisor = Supervisor(configuration, sandbox, listener)
                 supervisor.start()
                 print(json.dumps({"error": None, "notes": supervisor.remarks()}), flush=True)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end

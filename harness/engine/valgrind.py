@@ -97,7 +97,7 @@ def _launcher() -> tuple[str, ...]:
     return (setarch, "-R") if allowed else ()
 
 
-def explain(log: str) -> str | None:
+def reason_in(log: str) -> str | None:
     """What valgrind's log says about a process's end, as a sentence with a cure; None if it says nothing of use."""
     if "out of memory" in log.lower():
         return "valgrind ran out of memory: free some, or count fewer cases at a time"

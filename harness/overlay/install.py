@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.errors import HarnessError, OverlayError
 from harness.overlay import pytorch_files, tree, wheels
 from harness.overlay.git import Repository
-from harness.overlay.tree import METADATA, RECORD, SITE, Record
+from harness.overlay.tree import METADATA, RECORD, SITE, OverlayRecord
 from harness.overlay.wheels import Wheel
 
 
@@ -32,7 +32,7 @@ def _site() -> Path:
     return Path(sysconfig.get_path("purelib"))
 
 
-def make(repository: Repository, commit: str, wheel: Wheel, folder: Path) -> Record:
+def make(repository: Repository, commit: str, wheel: Wheel, folder: Path) -> OverlayRecord:
     """Make a tree for a while in `folder`: its packages in `site`, and its record. Raises OverlayError,
     RepositoryError."""
     (folder / SITE).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def choose(repository: Repository, commit: str, where: Path | None) -> Wheel:
     return pinned() if where is None else wheels.nearest(repository, commit, wheels.named(where)).unpack()
 
 
-def lay(repository: Repository, commit: str, where: Path | None = None) -> Record:
+def lay(repository: Repository, commit: str, where: Path | None = None) -> OverlayRecord:
     """Make site-packages the tree of `commit` (a full hash). Where that is ended half-way `installed` tells, and laying
     again mends it. Raises OverlayError, RepositoryError."""
     with _locked():

@@ -43,7 +43,7 @@ _SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class OverlayRecord:
     """Which Python lies over which binaries. `native` are the native files that differ between their commits, None if
     that cannot be told."""
 
@@ -101,19 +101,19 @@ class Record:
         return {"python of commit": self.commit, "binaries": self.binaries}
 
 
-def write_record(folder: Path, record: Record) -> None:
+def write_record(folder: Path, record: OverlayRecord) -> None:
     """Say what tree it is that belongs to `folder`."""
     (folder / RECORD).write_text(json.dumps(dataclasses.asdict(record), indent=1) + "\n")
 
 
-def record_in(folder: Path) -> Record:
+def record_in(folder: Path) -> OverlayRecord:
     """The record of the tree that belongs to `folder`. Raises OverlayError."""
     try:
         fields = json.loads((folder / RECORD).read_text())
     except (OSError, ValueError) as error:
         raise OverlayError(f"{folder} holds no finished overlay ({error}): lay the commit's Python again") from None
     native = fields.pop("native")
-    return Record(native=None if native is None else tuple(native), **fields)
+    return OverlayRecord(native=None if native is None else tuple(native), **fields)
 
 
 def laid_by(repository: Repository, commit: str, shipped: Iterable[str]) -> dict[str, str]:
@@ -139,7 +139,7 @@ class Plan:
 
     laid: dict[str, str]
     kept: tuple[str, ...]
-    record: Record
+    record: OverlayRecord
 
 
 def plan(repository: Repository, commit: str, wheel: Wheel, shipped: dict[str, str]) -> Plan:
@@ -150,10 +150,10 @@ def plan(repository: Repository, commit: str, wheel: Wheel, shipped: dict[str, s
     tracked = repository.files(wheel.commit, pytorch_files.PACKAGES).keys() if known else None
     kept = tuple(path for path in shipped if path not in laid and pytorch_files.belongs_to_binaries(path, tracked))
     native = tuple(pytorch_files.native(repository.changed(wheel.commit, commit), laid)) if known else None
-    return Plan(laid, kept, Record(commit, wheel.version, wheel.commit, native))
+    return Plan(laid, kept, OverlayRecord(commit, wheel.version, wheel.commit, native))
 
 
-def make(repository: Repository, commit: str, wheel: Wheel, folder: Path, compiled: Path) -> Record:
+def make(repository: Repository, commit: str, wheel: Wheel, folder: Path, compiled: Path) -> OverlayRecord:
     """Make the tree of `commit` (a full hash) on `wheel` in `folder`, out of what already lies there; what does not
     belong to it is removed. Bytecode is kept in the folder `compiled`. Raises OverlayError, RepositoryError."""
     shipped = wheel.files()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from harness.inside.counters import total
 from harness.profile import symbols
-from harness.profile.model import Path, Profile, Spent
+from harness.profile.model import CallPath, FunctionCost, Profile
 from harness.profile.symbols import Function
 
 #: Paths that hold less of the total than this are not told apart; nor what is below a recursion's last round.
@@ -32,7 +32,7 @@ def parse(text: str) -> Profile:
     """
     whole = total(text)
     graph = _read(text)
-    functions: dict[Function, Spent] = collections.defaultdict(Spent)
+    functions: dict[Function, FunctionCost] = collections.defaultdict(FunctionCost)
     for node, own in graph.own.items():
         spent = functions[node.function]
         spent.own += own
@@ -147,7 +147,7 @@ def _name(reference: str, known: dict[str, str]) -> str:
     return known.get(number, f"({number})")
 
 
-def _estimate(graph: _Graph, whole: int) -> Path:
+def _estimate(graph: _Graph, whole: int) -> CallPath:
     """Call paths, as if a function spent its instructions alike whoever called it. Where a recursion comes round for
     the third time the path ends, with all that is spent below it."""
     inside: dict[_Node, int] = collections.defaultdict(int)
@@ -158,12 +158,12 @@ def _estimate(graph: _Graph, whole: int) -> Path:
         for callee, (_, inclusive) in called.items():
             entered[callee] += inclusive
             inside[caller] += inclusive
-    root = Path()
+    root = CallPath()
     least = max(1.0, whole * _LEAST)
     roots = {node: inside[node] - entered[node] for node in inside if inside[node] - entered[node] >= least}
     scale = whole / max(1, sum(roots.values()))
 
-    def spread(node: _Node, amount: float, path: Path, above: tuple[_Node, ...]) -> None:
+    def spread(node: _Node, amount: float, path: CallPath, above: tuple[_Node, ...]) -> None:
         left = amount
         if above.count(node) < _ROUNDS:
             share = amount / max(1, inside[node])

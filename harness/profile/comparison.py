@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.profile.components import Seams
+from harness.profile.components import Components
 from harness.profile.model import Profile
 from harness.profile.symbols import Function
 
@@ -82,13 +82,13 @@ def libraries(run: Run) -> dict[str, int]:
     return _largest_first(totals)
 
 
-def parts(run: Run, seams: Seams) -> dict[str, int]:
+def parts(run: Run, components: Components) -> dict[str, int]:
     """Instructions of the run by the program's parts, largest first. Under Python functions machine code belongs to the
     part that they belong to."""
     totals: dict[str, int] = collections.defaultdict(int)
     python = run.python
     for name, spent in run.profile.functions.items():
-        totals[seams.of(name, python)] += spent.own
+        totals[components.of(name, python)] += spent.own
     return _largest_first(totals)
 
 
@@ -96,7 +96,7 @@ def _largest_first(totals: dict[str, int]) -> dict[str, int]:
     return {name: own for name, own in sorted(totals.items(), key=lambda item: (-item[1], item[0])) if own}
 
 
-class Moved(NamedTuple):
+class MovedFunction(NamedTuple):
     """What a function itself executed before and after, in instructions per call. 0.0: it was not there."""
 
     function: Function
@@ -115,7 +115,7 @@ class Comparison:
 
     base: float
     head: float
-    rows: tuple[Moved, ...]
+    rows: tuple[MovedFunction, ...]
     overhead: float
 
     @property
@@ -136,7 +136,7 @@ def compare(base: Run, head: Run) -> Comparison:
         was, is_now = (0 if cost is None else cost.own for cost in spent)
         if was * head.calls != is_now * base.calls:
             line = head.profile.lines.get(function, base.profile.lines.get(function))
-            rows.append(Moved(function, line, was / base.calls, is_now / head.calls))
+            rows.append(MovedFunction(function, line, was / base.calls, is_now / head.calls))
     rows.sort(key=lambda row: (-abs(row.change), row.function))
     overhead = head.overhead / head.calls - base.overhead / base.calls
     return Comparison(base.per_call, head.per_call, tuple(rows), overhead)

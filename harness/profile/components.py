@@ -43,7 +43,7 @@ PYTHON: tuple[Pattern, ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Seams:
+class Components:
     """Parts of a program: of its machine code, and of its Python."""
 
     native: tuple[Pattern, ...] = NATIVE
@@ -88,9 +88,9 @@ def _python(known: _Known, function: Function) -> str:
 _LIBRARIES = {"torch": "harness.pytorch.components"}
 
 
-def load(rules: str) -> Seams:
+def load(rules: str) -> Components:
     """The components of what a suite with these rules counts."""
     if rules not in _LIBRARIES:
-        return Seams()
-    components: Seams = importlib.import_module(_LIBRARIES[rules]).SEAMS
+        return Components()
+    components: Components = importlib.import_module(_LIBRARIES[rules]).COMPONENTS
     return components

@@ -11,7 +11,7 @@ import dataclasses
 
 from harness.inside.counters import total
 from harness.profile import symbols
-from harness.profile.model import Path, Profile, Spent
+from harness.profile.model import CallPath, FunctionCost, Profile
 from harness.profile.symbols import Function
 
 #: What is executed where there is no Python, or only the harness's own that calls `work`.
@@ -41,7 +41,7 @@ def parse(text: str) -> Profile:
     if root.inclusive != whole:
         raise ValueError(f"the parts add up to {root.inclusive:,} instructions, the total is {whole:,}")
 
-    functions: dict[Function, Spent] = collections.defaultdict(Spent)
+    functions: dict[Function, FunctionCost] = collections.defaultdict(FunctionCost)
     native: dict[Function, dict[Function, int]] = collections.defaultdict(lambda: collections.defaultdict(int))
     for node, above in order:
         spent = functions[node.function]
@@ -52,7 +52,7 @@ def parse(text: str) -> Profile:
         if node.function not in above:
             spent.inclusive += node.inclusive
     functions[OUTSIDE].inclusive = functions[OUTSIDE].own
-    drawn = Path()
+    drawn = CallPath()
     _draw(root, drawn, whole * _LEAST)
     machine_code = {function: dict(instructions_by_function) for function, instructions_by_function in native.items()}
     return Profile(whole, dict(functions), drawn, exact=True, lines=lines, native=machine_code)
@@ -111,7 +111,7 @@ def _callers_first(root: _Node) -> list[tuple[_Node, frozenset[Function]]]:
     return paths
 
 
-def _draw(node: _Node, path: Path, least: float) -> None:
+def _draw(node: _Node, path: CallPath, least: float) -> None:
     for function, instructions in node.native.items():
         (path if instructions < least else path.at(function)).own += instructions
     for below in node.below:

@@ -13,7 +13,7 @@ FORM = 2
 
 
 @dataclasses.dataclass(slots=True)
-class Spent:
+class FunctionCost:
     """Instructions that a function executed itself, those with everything it called, and how often it was called."""
 
     own: int = 0
@@ -27,16 +27,16 @@ class Spent:
 
 
 @dataclasses.dataclass(slots=True)
-class Path:
+class CallPath:
     """One place in a tree of calls: instructions executed there itself, and what was called from there."""
 
     own: int = 0
-    called: dict[Function, Path] = dataclasses.field(default_factory=dict)
+    called: dict[Function, CallPath] = dataclasses.field(default_factory=dict)
 
-    def at(self, function: Function) -> Path:
+    def at(self, function: Function) -> CallPath:
         below = self.called.get(function)
         if below is None:
-            below = self.called[function] = Path()
+            below = self.called[function] = CallPath()
         return below
 
     @property
@@ -54,8 +54,8 @@ class Profile:
     """
 
     total: int
-    functions: dict[Function, Spent]
-    paths: Path
+    functions: dict[Function, FunctionCost]
+    paths: CallPath
     exact: bool
     lines: dict[Function, int] = dataclasses.field(default_factory=dict)
     native: dict[Function, dict[Function, int]] = dataclasses.field(default_factory=dict)
@@ -67,7 +67,7 @@ class Profile:
         def index(function: Function) -> int:
             return indices.setdefault(function, len(indices))
 
-        def branch(path: Path) -> list[Any]:
+        def branch(path: CallPath) -> list[Any]:
             return [path.own, [[index(function), *branch(below)] for function, below in path.called.items()]]
 
         fields = {
@@ -97,10 +97,10 @@ def decode(data: bytes) -> Profile:
             raise ValueError(f"a profile of form {fields['form']}, this is {FORM}")
         names = list(map(Function, fields["names"], fields["places"]))
         # Figures of a kind lie side by side: they are read in half the time.
-        spent = map(Spent, fields["own"], fields["inclusive"], fields["calls"])
+        spent = map(FunctionCost, fields["own"], fields["inclusive"], fields["calls"])
 
-        def branch(own: int, called: list[Any]) -> Path:
-            return Path(own, {names[below[0]]: branch(*below[1:]) for below in called})
+        def branch(own: int, called: list[Any]) -> CallPath:
+            return CallPath(own, {names[below[0]]: branch(*below[1:]) for below in called})
 
         return Profile(
             fields["total"],

@@ -1,7 +1,7 @@
 """What statements need built against the torch under test: C++ loops in a library, TorchScript models in files.
 
-Runs natively, in a process of its own (see build). Whatever goes wrong with one statement is noted for that one alone
-and told to the worker that comes to count it.
+Runs natively, in a process of its own (see suite/build_process.py). Whatever goes wrong with one statement is noted for
+that one alone and told to the worker that comes to count it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from harness.profile import components
 
 _TORCH = r"^lib(torch\w*|c10\w*|shm):.*"
 
-SEAMS = components.Seams(
+COMPONENTS = components.Components(
     native=(
         ("guards", r": .*(torch::dynamo::.*(Guard|guard)|GuardManager|LeafGuard|RelationalGuard|GuardAccessor)"),
         (

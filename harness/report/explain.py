@@ -12,10 +12,10 @@ from typing import Any
 from harness.errors import CountError, StartError, SuiteError
 from harness.profile import comparison
 from harness.profile.comparison import Run
-from harness.profile.components import Seams
+from harness.profile.components import Components
 from harness.report import flame, resolve, tables
 from harness.report.resolve import View, Wanted
-from harness.store.records import Kept
+from harness.store.records import KeptCount
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +36,16 @@ def explain(options: Options, name: str) -> int:
     _one_case(options, len(views))
     told = []
     for view in views:
-        run, seams = _run(view.shown), view.count.seams
+        run, components = _run(view.shown), view.count.components
         if options.json:
-            told.append({**_facts(view.shown), **tables.facts_of(run, seams)})
+            told.append({**_facts(view.shown), **tables.facts_of(run, components)})
         else:
             print(f"{_label(view.count)}  at {view.commit[:10]}")
             print(f"{run.per_call:,.2f} instructions a call ({_how(view.shown)})")
             print("\n".join([*view.count.notes, *view.remarks, ""]))
-            print("\n".join(tables.explained(run, seams, rows=options.rows, inclusive=options.inclusive)))
+            print("\n".join(tables.explained(run, components, rows=options.rows, inclusive=options.inclusive)))
         if options.flame is not None:
-            _write(options.flame, run, seams, f"{_label(view.count)} at {view.commit[:10]}")
+            _write(options.flame, run, components, f"{_label(view.count)} at {view.commit[:10]}")
     return _end(options, told, views)
 
 
@@ -55,7 +55,7 @@ def diff(options: Options, base: str, head: str) -> int:
     _one_case(options, len(pairs))
     told = []
     for was, is_now in pairs:
-        before, after, seams = _run(was.shown), _run(is_now.shown), is_now.count.seams
+        before, after, components = _run(was.shown), _run(is_now.shown), is_now.count.components
         found = comparison.compare(before, after)
         differing = is_now.shown.differs_from(was.shown)
         change = "no change" if found.change == 0 else f"{found.change / found.base:+.3%}"
@@ -70,7 +70,7 @@ def diff(options: Options, base: str, head: str) -> int:
                 print(line)
         if options.flame is not None:
             title = f"{_label(is_now.count)}, {was.commit[:10]} to {is_now.commit[:10]}: {change}"
-            _write(options.flame, after, seams, title, before)
+            _write(options.flame, after, components, title, before)
     return _end(options, told, [after for _, after in pairs])
 
 
@@ -85,21 +85,21 @@ def _one_case(options: Options, cases: int) -> None:
         raise SuiteError(f"--flame takes one case, and these are {cases}: choose with --param")
 
 
-def _run(found: Kept) -> Run:
+def _run(found: KeptCount) -> Run:
     try:
         return found.run()
     except (OSError, ValueError) as error:
         raise CountError(f"the profile in {found.folder} cannot be read: {error}; count anew with --again") from None
 
 
-def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = None) -> None:
+def _write(path: Path, run: Run, components: Components, title: str, before: Run | None = None) -> None:
     how = "every path was seen" if run.profile.exact else "paths are estimated from who called whom"
     what = "Python functions, with the machine code under them" if run.python else "C functions"
     picture = flame.Picture(title, f"{run.per_call:,.2f} instructions a call; {what}; {how}", lambda n: n / run.calls)
     text = flame.draw(
         run.profile.paths,
         picture,
-        lambda name: seams.of(name, run.is_python(name)),
+        lambda name: components.of(name, run.is_python(name)),
         None if before is None else before.profile.paths,
     )
     try:
@@ -109,17 +109,17 @@ def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = 
     print(f"flame graph: {path}", file=sys.stderr)
 
 
-def _label(found: Kept) -> str:
+def _label(found: KeptCount) -> str:
     return "  ".join([found.record["benchmark"], *(f"{name}={value}" for name, value in found.parameters.items())])
 
 
-def _how(found: Kept) -> str:
+def _how(found: KeptCount) -> str:
     known = found.fingerprint
     facts = [f"counted by {known.get('counter', 'an unknown counter')}"]
     return ", ".join(facts + [f"{name} {known[name].split()[0]}" for name in ("torch", "python") if name in known])
 
 
-def _facts(found: Kept) -> dict[str, Any]:
+def _facts(found: KeptCount) -> dict[str, Any]:
     record = found.record
     return {
         "benchmark": record["benchmark"],

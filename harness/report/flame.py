@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from xml.sax import saxutils
 
-from harness.profile.model import Path
+from harness.profile.model import CallPath
 from harness.profile.symbols import Function
 from harness.system import printable
 
@@ -39,13 +39,13 @@ class Picture:
     per_call: Callable[[int], float]
 
 
-def draw(paths: Path, picture: Picture, part_of: Callable[[Function], str], base: Path | None = None) -> str:
+def draw(paths: CallPath, picture: Picture, part_of: Callable[[Function], str], base: CallPath | None = None) -> str:
     """The text of an SVG file. With `base`, the same case's paths before, coloured by the difference from it."""
     total = max(1, paths.inclusive)
     boxes: list[str] = []
     deepest = 0
 
-    def box(function: Function, path: Path, before: Path | None, left: float, depth: int) -> None:
+    def box(function: Function, path: CallPath, before: CallPath | None, left: float, depth: int) -> None:
         nonlocal deepest
         inclusive = path.inclusive
         width = inclusive / total * (_WIDTH - 2 * _MARGIN)
@@ -63,7 +63,7 @@ def draw(paths: Path, picture: Picture, part_of: Callable[[Function], str], base
         boxes.append(_box(left, _HEADER + depth * _ROW, width, function.name, told, colour))
         children(path, before, left, depth + 1)
 
-    def children(path: Path, before: Path | None, left: float, depth: int) -> None:
+    def children(path: CallPath, before: CallPath | None, left: float, depth: int) -> None:
         for name, below in sorted(path.called.items(), key=lambda item: (-item[1].inclusive, item[0])):
             box(name, below, before.called.get(name) if before is not None else None, left, depth)
             left += below.inclusive / total * (_WIDTH - 2 * _MARGIN)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from harness.engine.counters import FRAMES_KNOWN
 from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.store import records
-from harness.store.records import CaseKey, Kept
-from harness.suite.selection import assigned
+from harness.store.records import CaseKey, KeptCount
+from harness.suite.selection import parse_assignments
 from harness.system import asv_folder
 
 if TYPE_CHECKING:
     from harness.asv_plugin.results import (
-        Shelf,  # when running only where it is used: the environments under test lack asv
+        AsvProject,  # when running only where it is used: the environments under test lack asv
     )
 
 #: Fewer digits of a commit than these are a name, to be asked of git.
@@ -48,8 +48,8 @@ class View:
     counted by Python function. `remarks` are to be said with it. `failed`: it was wanted by Python function and could
     not be had."""
 
-    count: Kept
-    shown: Kept
+    count: KeptCount
+    shown: KeptCount
     remarks: tuple[str, ...] = ()
     failed: bool = False
 
@@ -88,7 +88,7 @@ class _Resolver:
         self._config = wanted.config.resolve()  # asv goes to its folder
         self._root = self._config.parent / asv_folder.NAME
         self._frames_unknown = False
-        self._shelf: Shelf | None = None
+        self._project: AsvProject | None = None
 
     def commit(self, name: str) -> str:
         """The full hash of the commit that `name` stands for: one of which something is kept, or one that git knows."""
@@ -102,7 +102,7 @@ class _Resolver:
             raise RepositoryError(f"nothing is kept of a commit {name!r}: give its hash") from None
         return repository_of(self._config).commit(name)
 
-    def counts(self, commit: str) -> dict[CaseKey, Kept]:
+    def counts(self, commit: str) -> dict[CaseKey, KeptCount]:
         """What is kept of the chosen cases, with a profile; the newest of each. Counted first where nothing is, and so
         are their views by Python function, if those are wanted."""
         counts = self._read(commit)
@@ -119,7 +119,7 @@ class _Resolver:
                 self._count(commit, "frames", lacking)
         return counts
 
-    def view(self, count: Kept) -> View:
+    def view(self, count: KeptCount) -> View:
         """A case as it is wanted; by C function where it could not be had by Python function."""
         by_python = count.by_python
         if not self._wanted.python:
@@ -131,17 +131,17 @@ class _Resolver:
         remark = f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})"
         return View(count, by_python, (remark,))
 
-    def pair(self, base: Kept, head: Kept) -> tuple[View, View]:
+    def pair(self, base: KeptCount, head: KeptCount) -> tuple[View, View]:
         """The same case at two commits, both by Python function or both by C function."""
         before, after = self.view(base), self.view(head)
         if before.failed != after.failed:
             return View(base, base, failed=True), View(head, head, failed=True)
         return before, after
 
-    def _read(self, commit: str) -> dict[CaseKey, Kept]:
-        wanted = assigned(self._wanted.assignments)
+    def _read(self, commit: str) -> dict[CaseKey, KeptCount]:
+        wanted = parse_assignments(self._wanted.assignments)
         every = records.find(self._root, commit, self._wanted.benchmark)
-        newest: dict[CaseKey, Kept] = {}
+        newest: dict[CaseKey, KeptCount] = {}
         for count in sorted(every, key=lambda count: count.kept_at):
             if self._wanted.environment not in (None, count.record["environment"]) or not count.has_profile:
                 continue
@@ -155,16 +155,16 @@ class _Resolver:
         if self._frames_unknown and counter == "frames":
             return
         try:
-            from harness.asv_plugin.results import Shelf
+            from harness.asv_plugin.results import AsvProject
         except ModuleNotFoundError as error:
             raise StartError(
                 f"nothing is kept of {commit[:10]}, and counting it needs asv, which {sys.executable} lacks ({error}): "
                 "use the environment asv is run from"
             ) from None
-        if self._shelf is None:
-            self._shelf = Shelf(self._config)
-        shelf = self._shelf
-        python = shelf.python(commit, exactly=True)
+        if self._project is None:
+            self._project = AsvProject(self._config)
+        project = self._project
+        python = project.python(commit, exactly=True)
         if counter == "frames" and (version := _version(python)) != FRAMES_KNOWN:
             self._frames_unknown = True
             print(
@@ -174,12 +174,22 @@ class _Resolver:
             )
             return
         print(f"counting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
-        command = [python, "-m", "harness", "count", benchmark, "--counter", counter, "--benchmarks", str(shelf.suite)]
+        command = [
+            python,
+            "-m",
+            "harness",
+            "count",
+            benchmark,
+            "--counter",
+            counter,
+            "--benchmarks",
+            str(project.suite),
+        ]
         for assignment in self._wanted.assignments:
             command += ["--param", assignment]
-        names = {"CONF_DIR": str(shelf.root), "COMMIT": commit, "ENV_NAME": shelf.environment_name("callgrind")}
+        names = {"CONF_DIR": str(project.root), "COMMIT": commit, "ENV_NAME": project.environment_name("callgrind")}
         surroundings = {**os.environ, **{f"ASV_{name}": value for name, value in names.items()}}
-        subprocess.run(command, cwd=shelf.root, env=surroundings, stdout=sys.stderr)
+        subprocess.run(command, cwd=project.root, env=surroundings, stdout=sys.stderr)
 
 
 def _version(python: str) -> tuple[int, ...]:

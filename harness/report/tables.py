@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.profile import comparison
 from harness.profile.comparison import Comparison, Run
-from harness.profile.components import Seams
+from harness.profile.components import Components
 from harness.profile.symbols import Function
 
 #: Names are cut to this many characters; --json has them whole.
@@ -18,10 +18,10 @@ _LEAST = 0.0005
 _EMPTY_BODY = "an empty body, called alike, is taken off"
 
 
-def explained(run: Run, seams: Seams, *, rows: int, inclusive: bool) -> Iterator[str]:
+def explained(run: Run, components: Components, *, rows: int, inclusive: bool) -> Iterator[str]:
     """Lines: by part, by library, by function, whose first columns each add up to the number."""
     total = run.per_call
-    for title, figures in (("part", comparison.parts(run, seams)), ("library", comparison.libraries(run))):
+    for title, figures in (("part", comparison.parts(run, components)), ("library", comparison.libraries(run))):
         yield f"{'instructions':>18} {'':>7}  {title}"
         shown = {name: own for name, own in figures.items() if own >= run.profile.total * _LEAST}
         for name, instructions in shown.items():
@@ -74,13 +74,13 @@ def _name(function: Function, line: int | None = None) -> str:
     return f"{name}  {function.place}{'' if line is None else f':{line}'}".rstrip()
 
 
-def facts_of(run: Run, seams: Seams) -> dict[str, Any]:
+def facts_of(run: Run, components: Components) -> dict[str, Any]:
     """Everything that `explained` could show, in instructions per call."""
     return {
         "view": "python" if run.python else "c",
         "instructions per call": run.per_call,
         "empty body": run.overhead / run.calls,
-        "parts": {name: own / run.calls for name, own in comparison.parts(run, seams).items()},
+        "parts": {name: own / run.calls for name, own in comparison.parts(run, components).items()},
         "libraries": {name: own / run.calls for name, own in comparison.libraries(run).items()},
         "functions": [
             {

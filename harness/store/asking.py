@@ -11,8 +11,8 @@ from harness.errors import CaseSkipped, CountError
 from harness.store import records
 
 
-def answer(
-    ask: protocol.Ask, benchmark: str, directory: Path, place: records.Place | None, about: records.About
+def ask_and_keep(
+    ask: protocol.Ask, benchmark: str, directory: Path, place: records.Place | None, facts: records.BenchmarkFacts
 ) -> protocol.Counted:
     """Ask the supervisor in `directory`, keep what it counted (in `place`, else where asv's variables say), and return
     that. Raises CaseSkipped, and CountError with the worker's traceback and where the evidence lies."""
@@ -25,7 +25,7 @@ def answer(
         place = place or records.place_of(benchmark, labels)
         if place is not None and ask.number == protocol.HEADLINE:
             try:
-                records.keep(report, place, about)
+                records.keep(report, place, facts)
             except (OSError, ValueError) as error:
                 print(f"the count was taken but its profile could not be kept: {error}", file=sys.stderr)
         return report
@@ -43,9 +43,9 @@ def _failure(report: protocol.Failed, benchmark: str, labels: tuple[str, ...]) -
     return "\n".join(lines)
 
 
-def told(counted: protocol.Counted, number: str) -> float:
-    """One of a run's numbers, by name. Raises CountError where the run did not tell it."""
-    value = counted.per_call(number)
+def metric_of(counted: protocol.Counted, metric: str) -> float:
+    """One of a run's numbers, by its name `metric`. Raises CountError where the run did not tell it."""
+    value = counted.per_call(metric)
     if value is None:
-        raise CountError(f"this run told no {number!r}, only {', '.join([protocol.HEADLINE, *counted.numbers])}")
+        raise CountError(f"this run told no {metric!r}, only {', '.join([protocol.HEADLINE, *counted.numbers])}")
     return value

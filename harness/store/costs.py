@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.store import records
-from harness.store.records import CaseKey, Kept
+from harness.store.records import CaseKey, KeptCount
 
 _HEADER = f"{'cases':>5} {'instructions a call':>31} {'set-up':>8} {'warm-up':>8} {'counting':>8}   benchmark"
 
@@ -26,14 +26,14 @@ class Cost:
     seconds: tuple[float, float, float]
 
 
-def newest(root: Path, counter: str, bench: str = "") -> list[Kept]:
+def newest(root: Path, counter: str, bench: str = "") -> list[KeptCount]:
     """The newest count of each case whose benchmark's name has `bench`, a regular expression, in it. `root` is asv's
     folder. Raises SuiteError where nothing is kept, or `bench` is no regular expression."""
     try:
         pattern = re.compile(bench)
     except re.error as error:
         raise SuiteError(f"--bench {bench!r} is no regular expression: {error}") from None
-    latest: dict[CaseKey, Kept] = {}
+    latest: dict[CaseKey, KeptCount] = {}
     for commit in records.commits(root):
         for count in records.find(root, commit):
             if count.fingerprint.get("counter") == counter and pattern.search(count.case[0]):
@@ -45,9 +45,9 @@ def newest(root: Path, counter: str, bench: str = "") -> list[Kept]:
     return [latest[case] for case in sorted(latest)]
 
 
-def costs(counted: Iterable[Kept]) -> list[Cost]:
+def costs(counted: Iterable[KeptCount]) -> list[Cost]:
     """By benchmark, in order of their names."""
-    groups: dict[str, list[Kept]] = {}
+    groups: dict[str, list[KeptCount]] = {}
     for count in counted:
         groups.setdefault(count.case[0], []).append(count)
     table = []

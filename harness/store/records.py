@@ -29,7 +29,7 @@ from typing import Any
 
 from harness.profile import callgrind_format, components, frames_format, model
 from harness.profile.comparison import Run
-from harness.profile.components import Seams
+from harness.profile.components import Components
 from harness.profile.model import Profile
 from harness.protocol import Counted
 from harness.system import asv_folder
@@ -64,7 +64,7 @@ def place_of(benchmark: str, parameters: tuple[str, ...]) -> Place | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class About:
+class BenchmarkFacts:
     """What a record tells of its benchmark: the names of its parameters, its version, its suite's rules (rules.py),
     which know the parts of what is counted, and what asv lists the case's values as."""
 
@@ -74,17 +74,17 @@ class About:
     asv_texts: tuple[str, ...] = ()
 
 
-def keep(counted: Counted, place: Place, about: About = About()) -> Path:
+def keep(counted: Counted, place: Place, facts: BenchmarkFacts = BenchmarkFacts()) -> Path:
     """Store `counted` and its profile; return their folder. What was counted by Python function goes beside what is
     there. Raises OSError and ValueError."""
     by_python = (counted.fingerprint or {}).get("counter") == "frames"
     record = {
         "benchmark": place.benchmark,
         "parameters": list(place.parameters),
-        "parameter names": list(about.param_names),
-        "asv's texts": list(about.asv_texts),
-        "version": about.version,
-        "rules": about.rules,
+        "parameter names": list(facts.param_names),
+        "asv's texts": list(facts.asv_texts),
+        "version": facts.version,
+        "rules": facts.rules,
         "commit": place.commit,
         "environment": place.environment,
         "instructions per call": counted.instructions_per_call,
@@ -124,14 +124,14 @@ def pack(path: Path, data: bytes) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class KeptCount:
     """A count that lies in `folder`; `record` is its count.json."""
 
     folder: Path
     record: dict[str, Any]
 
     @classmethod
-    def load(cls, folder: Path) -> Kept | None:
+    def load(cls, folder: Path) -> KeptCount | None:
         """None where no whole count lies."""
         try:
             record = json.loads((folder / _RECORD).read_text())
@@ -170,7 +170,7 @@ class Kept:
         return {name: value for name, value in self.fingerprint.items() if value != self.record["commit"]}
 
     @property
-    def seams(self) -> Seams:
+    def components(self) -> Components:
         """The parts of what was counted."""
         return components.load(self.record.get("rules", "plain"))
 
@@ -180,7 +180,7 @@ class Kept:
         return (self.folder / _RECORD).stat().st_mtime
 
     @property
-    def by_python(self) -> Kept | None:
+    def by_python(self) -> KeptCount | None:
         """The same case counted by Python function, if that is kept."""
         return self.load(self.folder / _PYTHON)
 
@@ -193,7 +193,7 @@ class Kept:
         """Bytes of its profiles, about as much work as reading them is."""
         return sum(path.stat().st_size for path in self.folder.rglob(_PROFILE))
 
-    def differs_from(self, base: Kept) -> list[str]:
+    def differs_from(self, base: KeptCount) -> list[str]:
         """What makes the two less than comparable: the benchmark itself, or parts of their fingerprints."""
         before, after = base._conditions, self._conditions
         names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
@@ -218,7 +218,7 @@ class Kept:
 
 def earlier(place: Place, version: str, counter: str) -> Counted | None:
     """What was counted at `place` before, less its profile, if it was this version of the benchmark by this counter."""
-    kept = Kept.load(place.folder)
+    kept = KeptCount.load(place.folder)
     if kept is None or kept.record.get("version") != version or kept.fingerprint.get("counter") != counter:
         return None
     record = kept.record
@@ -242,11 +242,11 @@ def commits(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "counts").glob("*") if path.is_dir())
 
 
-def find(root: Path, commit: str, benchmark: str | None = None) -> Iterator[Kept]:
+def find(root: Path, commit: str, benchmark: str | None = None) -> Iterator[KeptCount]:
     """What is kept of a commit (of one benchmark), in order of their names."""
     name = "*" if benchmark is None else _file_name(benchmark)
     for path in sorted((root / "counts" / commit).glob(f"*/{name}/*/{_RECORD}")):
-        kept = Kept.load(path.parent)
+        kept = KeptCount.load(path.parent)
         if kept is not None:
             yield kept
 

@@ -14,7 +14,7 @@ from harness import protocol
 from harness.engine import source
 from harness.errors import SuiteError
 from harness.inside.values import bare
-from harness.suite import foreseen, workload
+from harness.suite import static_declarations, workload
 from harness.suite.parameters import labels
 from harness.suite.workload import Workload
 
@@ -28,10 +28,12 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_]*.py")]
     if not module_name:
         raise SuiteError(
-            f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{meant(name, modules)}"
+            f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{suggestion(name, modules)}"
         )
     if module_name not in modules:
-        raise SuiteError(f"no benchmark {name!r} in {suite}: it has no {module_name!r}{meant(module_name, modules)}")
+        raise SuiteError(
+            f"no benchmark {name!r} in {suite}: it has no {module_name!r}{suggestion(module_name, modules)}"
+        )
     top = suite.resolve().name
     _foresee(suite.resolve().parent, f"{top}.{module_name}", class_name, name, assignments)
     sys.path.insert(0, str(suite.resolve().parent))
@@ -44,7 +46,7 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
         ) from None
     workload_class = getattr(module, class_name, None)
     if not (isinstance(workload_class, type) and issubclass(workload_class, Workload)):
-        known = [other.__name__ for other in workload.suite(top) if other.__module__ == module.__name__]
+        known = [other.__name__ for other in workload.workloads_of(top) if other.__module__ == module.__name__]
         raise SuiteError(
             f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload; "
             f"{module_name} has {', '.join(known) or 'none'}"
@@ -58,29 +60,29 @@ def _foresee(folder: Path, module: str, class_name: str, name: str, assignments:
     """Raises SuiteError for what is wrong as far as the text tells; what it does not tell, the import will."""
     read = source.of_files_in(folder)
     try:
-        known = foreseen.classes(module, read)
-        bases = {base.__name__: base for base in workload.bases()}
-        declared = foreseen.declared(module, class_name, read, bases)
+        known = static_declarations.classes(module, read)
+        bases = {base.__name__: base for base in workload.base_classes()}
+        declared = static_declarations.declared(module, class_name, read, bases)
     except SyntaxError:
         return
     # A class may be made without being written down, so only what looks misspelled is refused.
     if (
         class_name not in known
-        and meant(class_name, known)
+        and suggestion(class_name, known)
         and not re.search(rf"\b{re.escape(class_name)}\b", read(module))
     ):
-        raise SuiteError(f"no benchmark {name!r}: {module} has {', '.join(known)}{meant(class_name, known)}")
+        raise SuiteError(f"no benchmark {name!r}: {module} has {', '.join(known)}{suggestion(class_name, known)}")
     if declared is not None:
         _places(name, declared.names, declared.params, assignments)
 
 
-def every(suite: Path) -> list[type[Workload]]:
+def all_workloads(suite: Path) -> list[type[Workload]]:
     """Every workload of the package at `suite`, in asv's order."""
     sys.path.insert(0, str(suite.resolve().parent))
     name = suite.resolve().name
     for path in sorted(suite.glob("*.py")):
         importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
-    return workload.suite(name)
+    return workload.workloads_of(name)
 
 
 def choose(workload_class: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
@@ -102,7 +104,7 @@ def _places(
     benchmark: str, names: Sequence[str], params: Sequence[Sequence[object]], assignments: Sequence[str]
 ) -> list[set[int]]:
     """For each parameter the places of the values that the assignments allow. Raises SuiteError where there is none."""
-    wanted = assigned(assignments, names)
+    wanted = parse_assignments(assignments, names)
     allowed = []
     for name, values in zip(names, params, strict=True):
         known = labels(values)
@@ -114,24 +116,26 @@ def _places(
         }
         if not places:
             shown = ", ".join(known)
-            raise SuiteError(f"{benchmark} has no {name}={value}; its {name} is one of {shown}{meant(value, known)}")
+            raise SuiteError(
+                f"{benchmark} has no {name}={value}; its {name} is one of {shown}{suggestion(value, known)}"
+            )
         allowed.append(places)
     return allowed
 
 
-def meant(word: str | None, known: Iterable[str]) -> str:
+def suggestion(word: str | None, known: Iterable[str]) -> str:
     """A question whether the nearest of the known words was meant; nothing if none is near."""
     near = difflib.get_close_matches(word or "", list(known), 1, 0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def assigned(assignments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+def parse_assignments(assignments: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
     """The values by name of several `name=value`; of these `names` only, if they are known."""
     wanted: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or (names is not None and name not in names):
-            known = "" if names is None else f", with a name of {list(names)}{meant(name, names)}"
+            known = "" if names is None else f", with a name of {list(names)}{suggestion(name, names)}"
             raise SuiteError(f"--param {assignment!r}: expected name=value{known}")
         if wanted.setdefault(name, value) != value:
             raise SuiteError(f"--param {name!r} is given twice, as {wanted[name]!r} and as {value!r}: give one of them")

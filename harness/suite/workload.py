@@ -16,7 +16,7 @@ from typing import Any
 from harness import protocol
 from harness.engine import client, source
 from harness.engine.configuration import Configuration
-from harness.engine.counters import KINDS
+from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, SuiteError
 from harness.inside import rules
@@ -34,22 +34,22 @@ class _Version:
 
 
 class _Track:
-    """What asv finds as `track_<number>`.
+    """What asv finds as `track_<metric>`, where a metric is the name of one of the numbers that a run gives.
 
     On an instance it is a function of that workload's own, because asv shows the function's `pretty_source` on the
     benchmark's page and all workloads inherit this attribute.
     """
 
-    def __init__(self, number: str) -> None:
-        self._number = number
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
 
     def __get__(self, workload: Workload | None, owner: type[Workload]) -> Callable[..., float]:
         def track(*params: object) -> float:
             if workload is None:
-                raise TypeError(f"track_{self._number} is called on an instance of the workload")
-            return workload.number(self._number, *params)
+                raise TypeError(f"track_{self._metric} is called on an instance of the workload")
+            return workload.count_metric(self._metric, *params)
 
-        track.__name__ = f"track_{self._number}"
+        track.__name__ = f"track_{self._metric}"
         if workload is not None:  # asv puts what else a function has into its list of benchmarks
             track.pretty_source, track.noise = source.text(owner), owner.noise  # type: ignore[attr-defined]
         return track
@@ -59,7 +59,7 @@ class Workload(inside.Workload, abc.ABC):
     """One benchmark: asv lists it as `<module>.<class>.track_instructions`, in instructions per call.
 
     asv calls `track_instructions`; `setup`, `prepare` and `work` run in a worker under valgrind, never in asv itself.
-    What else a run tells in its region (the phases of a compile) asv lists as benchmarks `track_<number>`; they are
+    What else a run tells in its region (the phases of a compile) asv lists as benchmarks `track_<metric>`; they are
     skipped under a counter that cannot tell, and cost no run of their own under one that can.
     """
 
@@ -112,8 +112,8 @@ class Workload(inside.Workload, abc.ABC):
         declarations.check(cls, Workload, regions)
         cls.skip_params = parameters.Choices(cls.skip_params)  # so that asv does not take 1 for True either
         region = regions.get(cls.region)
-        for number in region.numbers if region else ():
-            setattr(cls, f"track_{number}", _Track(number))
+        for metric in region.numbers if region else ():
+            setattr(cls, f"track_{metric}", _Track(metric))
 
     @property
     def timeout(self) -> float:
@@ -190,8 +190,8 @@ class Workload(inside.Workload, abc.ABC):
         """The name asv uses, less `.track_instructions`."""
         return ".".join([*cls.__module__.split(".")[1:], cls.__name__])
 
-    def number(self, number: str, *params: Any) -> float:
-        """One number of one case, from the supervisor in the current folder, or from one of its own.
+    def count_metric(self, metric: str, *params: Any) -> float:
+        """One of the numbers of one case, by its name, from the supervisor in the current folder, or from one of its own.
 
         Raises CountError with the worker's traceback and where the evidence lies. Skips as asv understands it.
         """
@@ -199,7 +199,7 @@ class Workload(inside.Workload, abc.ABC):
             settings = Settings.from_environment()
             configuration = configuration_for(type(self))
             self._is_what_asv_listed(params)
-            if number != protocol.HEADLINE and not KINDS[configuration.counter].readable:
+            if metric != protocol.HEADLINE and not COUNTER_KINDS[configuration.counter].readable:
                 raise CaseSkipped(
                     f"the counter {configuration.counter!r} gives one number a run; the readable one gives this one too"
                 )
@@ -208,16 +208,16 @@ class Workload(inside.Workload, abc.ABC):
             earlier = self._counted_earlier(params, settings.counter) if settings.resume or not in_suite else None
             if earlier is not None:
                 print("counted in an earlier run", file=sys.stderr)
-                return asking.told(earlier, number)
+                return asking.metric_of(earlier, metric)
             if not in_suite:
                 own = self.suite_of(*params)
                 raise CaseSkipped(f"only the {own} suite counts it: `make bench SUITE={own}`, or HARNESS_SUITE={own}")
             here = Path.cwd()
             running = contextlib.nullcontext(here) if client.running_in(here) else client.session(configuration)
             with running as directory:
-                counted = ask(type(self), params, directory, number)
+                counted = ask(type(self), params, directory, metric)
                 self._say_what_was_counted(counted, first=client.is_first_count(directory))
-                return asking.told(counted, number)
+                return asking.metric_of(counted, metric)
         except CaseSkipped as reason:
             from asv_runner.benchmarks.mark import SkipNotImplemented
 
@@ -251,13 +251,13 @@ class Workload(inside.Workload, abc.ABC):
             )
 
 
-def count(workload: type[Workload], params: Sequence[Any] = (), **layout: Any) -> float:
+def count(workload: type[Workload], params: Sequence[Any] = (), **memory_layout: Any) -> float:
     """The instructions per call of one case, counted by a fork server of its own: asv's number without asv.
 
-    `layout` may hold `padding` and `import_first` (see Configuration). Raises HarnessError; CaseSkipped where the
+    `memory_layout` may hold `padding` and `import_first` (see Configuration). Raises HarnessError; CaseSkipped where the
     workload says that it cannot run here.
     """
-    with client.session(configuration_for(workload, **layout)) as directory:
+    with client.session(configuration_for(workload, **memory_layout)) as directory:
         return ask(workload, params, directory).instructions_per_call
 
 
@@ -265,7 +265,7 @@ def ask(
     workload: type[Workload],
     params: Sequence[Any],
     directory: Path,
-    number: str = protocol.HEADLINE,
+    metric: str = protocol.HEADLINE,
     place: records.Place | None = None,
     *,
     twice: bool = False,
@@ -273,22 +273,24 @@ def ask(
     """Ask the supervisor in `directory` for a case, keep what it left (in `place`, else where asv's variables say), and
     return the count.
 
-    Asking again for the same number counts anew; asking for another `number` gives the run that is there. With `twice`
+    Asking again for the same metric counts anew; asking for another `metric` gives the run that is there. With `twice`
     the same worker counts a second time.
     """
     case = workload.case(params)
     settings = Settings.from_environment()
     order = tuple(
         other.case(choice)
-        for other in suite(workload.__module__)
+        for other in workloads_of(workload.__module__)
         for choice in other.choices()
         if other.is_in(settings.suite, choice) and settings.bench.search(other.asv_name(choice))
     )
     text = protocol.Source(roots := source.roots(workload), source.digest(roots, source.of_imported))
     listed = zip(map(parameters.asv_names, workload.parameters()), workload.places(params), strict=True)
     texts = tuple(names[place] for names, place in listed)
-    about = records.About(tuple(workload.param_names), str(workload.version), _rules_name(workload), texts)
-    return asking.answer(protocol.Ask(case, order, number, text, twice), workload.benchmark(), directory, place, about)
+    facts = records.BenchmarkFacts(tuple(workload.param_names), str(workload.version), _rules_name(workload), texts)
+    return asking.ask_and_keep(
+        protocol.Ask(case, order, metric, text, twice), workload.benchmark(), directory, place, facts
+    )
 
 
 def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
@@ -317,7 +319,7 @@ def _rules_name(workload: type[Workload]) -> str:
     return str(getattr(top, "RULES", "plain"))
 
 
-def suite(name: str) -> list[type[Workload]]:
+def workloads_of(name: str) -> list[type[Workload]]:
     """The workloads imported here of the suite that `name`, a package or a module in it, belongs to; in asv's order.
 
     With asv's fork server that is all of them.
@@ -333,7 +335,7 @@ def suite(name: str) -> list[type[Workload]]:
     )
 
 
-def bases() -> list[type[Workload]]:
+def base_classes() -> list[type[Workload]]:
     """The harness's own classes that a suite may inherit from."""
     top = __name__.partition(".")[0]
     return [Workload, *(other for other in _subclasses(Workload) if other.__module__.partition(".")[0] == top)]  # type: ignore[type-abstract]

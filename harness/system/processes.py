@@ -66,7 +66,7 @@ def kill_descendants(patience_seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def how_it_ended(status: int) -> str:
+def ending_in_words(status: int) -> str:
     """A wait status in words."""
     if os.WIFSIGNALED(status):
         return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"

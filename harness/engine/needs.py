@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from harness.engine.environment import interpreter
-from harness.engine.scratch import Scratch
+from harness.engine.sandbox import Sandbox
 from harness.protocol import Case
 from harness.system import cache, processes
 
@@ -26,7 +26,7 @@ folder = sys.argv.pop(1)
 spec = importlib.util.spec_from_file_location("harness", folder + "/__init__.py", submodule_search_locations=[folder])
 sys.modules["harness"] = harness = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(harness)
-from harness.suite.build import main
+from harness.suite.build_process import main
 main()
 """
 
@@ -36,7 +36,7 @@ Need = tuple[str, str, str]  # module, workload, name
 
 
 @dataclasses.dataclass
-class Build:
+class BuildProcess:
     """One process that builds."""
 
     need: Need
@@ -50,17 +50,17 @@ class Build:
         return f"{module}.{workload}: {name}"
 
 
-class Builds:
-    def __init__(self, scratch: Scratch, environment: dict[str, str]) -> None:
-        self.running: list[Build] = []
-        self._scratch = scratch
+class Needs:
+    def __init__(self, sandbox: Sandbox, environment: dict[str, str]) -> None:
+        self.running: list[BuildProcess] = []
+        self._sandbox = sandbox
         self._environment = environment
         self._outcomes: dict[Need, str | None] = {}
         self._held: list[Case] = []
 
     def folder(self, case: Case) -> Path:
         """The folder that holds a folder for each of the case's needs."""
-        return self._scratch.built / f"{case.module}.{case.workload}"
+        return self._sandbox.built / f"{case.module}.{case.workload}"
 
     def outcome(self, case: Case) -> str | None:
         """Why the case cannot be counted, a need of it not having been built; None if nothing speaks against it yet."""
@@ -73,7 +73,7 @@ class Builds:
             self._held.append(case)
         return waits
 
-    def start(self, case: Case) -> list[Build]:
+    def start(self, case: Case) -> list[BuildProcess]:
         """Begin what the case needs and nobody has begun. Raises OSError."""
         under_way = {build.need for build in self.running}
         new = [
@@ -84,12 +84,12 @@ class Builds:
         self.running += new
         return new
 
-    def _start(self, need: Need, folder: Path) -> Build:
+    def _start(self, need: Need, folder: Path) -> BuildProcess:
         folder.mkdir(parents=True)
-        output = self._scratch.log / f"build-{'-'.join(need)}"
+        output = self._sandbox.log / f"build-{'-'.join(need)}"
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [*interpreter(_START), str(_HARNESS), *need, str(folder), str(cache.usable(self._scratch.cache))],
+                [*interpreter(_START), str(_HARNESS), *need, str(folder), str(cache.usable(self._sandbox.cache))],
                 cwd=folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -98,20 +98,20 @@ class Builds:
                 preexec_fn=processes.die_with_parent,
                 start_new_session=True,
             )
-        return Build(need, process, os.pidfd_open(process.pid), output, time.monotonic())
+        return BuildProcess(need, process, os.pidfd_open(process.pid), output, time.monotonic())
 
     def end_overdue(self) -> None:
         for build in self.running:
             if time.monotonic() > build.began + _LIMIT_SECONDS:
                 processes.kill_group(build.process.pid)
 
-    def ended(self, build: Build) -> list[Case]:
+    def ended(self, build: BuildProcess) -> list[Case]:
         """What was held for a build that has ended."""
         self.running.remove(build)
         os.close(build.pidfd)
         status = build.process.wait()
         processes.kill_group(build.process.pid)  # what it started and left behind
-        self._outcomes[build.need] = None if status == 0 else _explain(build, status)
+        self._outcomes[build.need] = None if status == 0 else _why_not_built(build, status)
         held, self._held = self._held, []
         return held
 
@@ -120,7 +120,7 @@ def _needs(case: Case) -> list[Need]:
     return [(case.module, case.workload, name) for name in case.needs]
 
 
-def _explain(build: Build, status: int) -> str:
+def _why_not_built(build: BuildProcess, status: int) -> str:
     output = build.output.read_text(errors="replace")[-4000:].strip()
     if time.monotonic() > build.began + _LIMIT_SECONDS:
         ending = f"was still running after {_LIMIT_SECONDS:.0f} s and was ended"

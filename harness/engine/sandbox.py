@@ -48,7 +48,7 @@ _HARNESS = Path(__file__).parent.parent
 SHARED = ("errors.py", "protocol.py")
 
 
-class Scratch:
+class Sandbox:
     """One scratch folder. A lock file beside it is held by the process that made it, so that leftovers can be told."""
 
     def __init__(self, root: Path) -> None:
@@ -63,7 +63,7 @@ class Scratch:
 
     @classmethod
     @contextlib.contextmanager
-    def make(cls) -> Iterator[Scratch]:
+    def make(cls) -> Iterator[Sandbox]:
         """A new scratch folder, removed at the end, in the first slot that nobody holds.
 
         What a run that was killed has left in that slot is removed first.
@@ -71,10 +71,10 @@ class Scratch:
         with contextlib.ExitStack() as stack:
             root = _take_slot(stack)
             try:
-                scratch = cls(root)
-                for folder in (scratch.site, scratch.home, scratch.out, scratch.log, scratch.work, scratch.built):
+                sandbox = cls(root)
+                for folder in (sandbox.site, sandbox.home, sandbox.out, sandbox.log, sandbox.work, sandbox.built):
                     folder.mkdir()
-                yield scratch
+                yield sandbox
             except OSError as error:
                 raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
@@ -186,7 +186,7 @@ def _take_slot(stack: contextlib.ExitStack) -> Path:
             slot += 1  # somebody else's
             continue
         except OSError as error:
-            raise StartError(_no_scratch(base, error.strerror)) from None
+            raise StartError(_no_sandbox(base, error.strerror)) from None
         # Another slot is another layout, and the run before this one may just be ending.
         if time.monotonic() < patient_until:
             time.sleep(0.1)
@@ -227,7 +227,7 @@ def _refuse_what_others_rename(base: Path) -> None:
     try:
         mode = base.stat().st_mode
     except OSError as error:
-        raise StartError(_no_scratch(base, error.strerror)) from None
+        raise StartError(_no_sandbox(base, error.strerror)) from None
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise StartError(
             f"everybody may replace what lies in {base} (its mode is {stat.S_IMODE(mode):o}): "
@@ -235,7 +235,7 @@ def _refuse_what_others_rename(base: Path) -> None:
         )
 
 
-def _no_scratch(base: Path, reason: str | None) -> str:
+def _no_sandbox(base: Path, reason: str | None) -> str:
     return (
         f"no scratch folder can be made in {base} ({reason}): "
         "make room there, or set TMPDIR to a folder that can be written"

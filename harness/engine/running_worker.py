@@ -10,18 +10,18 @@ from pathlib import Path
 
 from harness import protocol
 from harness.engine import notes, valgrind
-from harness.engine.counters import Kind
+from harness.engine.counters import CounterKind
 from harness.engine.fork_server import ForkServer
 from harness.system import processes
 
 
 @dataclasses.dataclass
-class Running:
-    """`deadline` and `began` are readings of time.monotonic."""
+class RunningWorker:
+    """`serial` tells its report from others'; `deadline` and `began` are readings of time.monotonic."""
 
     case: protocol.Case
     server: ForkServer
-    number: int
+    serial: int
     pid: int
     pidfd: int
     folder: Path
@@ -30,7 +30,7 @@ class Running:
     report: protocol.Report | None = None
     timed_out: bool = False
 
-    def explain(self, status: int | None) -> protocol.Failed:
+    def why_without_report(self, status: int | None) -> protocol.Failed:
         """What to report of a worker that did not; `status` is its wait status, None if its server died with it."""
         log_path, output_path = self.folder / "valgrind.log", self.folder / "output.txt"
         log = log_path.read_text(errors="replace") if log_path.exists() else ""
@@ -43,18 +43,18 @@ class Running:
         elif status is None:
             sentence = f"the fork server died while this case was counted: {self.server.last_words()}"
         else:
-            sentence = f"the worker {processes.how_it_ended(status)} without a report"
-            reason = valgrind.explain(log)
+            sentence = f"the worker {processes.ending_in_words(status)} without a report"
+            reason = valgrind.reason_in(log)
             if reason:
                 sentence += f": {reason}"
             elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
                 sentence += ": nobody here sent that, so look for the kernel's out-of-memory killer in `dmesg`"
             elif os.WIFEXITED(status):
                 sentence += ": machine code that the workload called exited, or became another program"
-        return protocol.Failed(self.number, sentence, (output + log)[-4000:], str(self.folder))
+        return protocol.Failed(self.serial, sentence, (output + log)[-4000:], str(self.folder))
 
 
-def with_notes(counted: protocol.Counted, counter_kind: Kind) -> protocol.Counted:
+def with_notes(counted: protocol.Counted, counter_kind: CounterKind) -> protocol.Counted:
     """A worker's report with what its profile tells that the worker could not, and the sentences about all it saw."""
     seen = dict(counted.seen)
     if counted.profile is not None and counter_kind.system_calls is not None:
