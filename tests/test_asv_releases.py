@@ -137,6 +137,7 @@ def results(project) -> dict[str, dict]:
     return {releases[each["commit_hash"]]: each["results"] for each in found}
 
 
+@pytest.mark.asv
 def test_each_release_is_counted_in_its_own_environment(project):
     found = results(project)
     before, after = (found[tag]["work.Work.track_instructions"][0][0] for tag in ("v2.12.0", "v2.13.0"))
@@ -147,6 +148,7 @@ def test_each_release_is_counted_in_its_own_environment(project):
     assert len(list(folder.glob("*/bin/python"))) == 2
 
 
+@pytest.mark.asv
 def test_what_a_release_lacks_is_skipped_with_the_reason(project):
     found = results(project)
     (nothing,), (count,) = (found[tag]["work.New.track_instructions"][0] for tag in ("v2.12.0", "v2.13.0"))
@@ -154,6 +156,7 @@ def test_what_a_release_lacks_is_skipped_with_the_reason(project):
     assert "skipped: torch 2.12.0 has no torch.later" in project.said
 
 
+@pytest.mark.asv
 def test_asvs_other_commands_know_releases_by_their_tags(project):
     configured = ("--config", "asv.releases.conf.json")
     answer = project.asv(*configured, "compare", "v2.12.0", "v2.13.0")
@@ -163,6 +166,7 @@ def test_asvs_other_commands_know_releases_by_their_tags(project):
     assert len(index["tags"]) == 2 and "v2.12.0" in index["tags"]
 
 
+@pytest.mark.asv
 def test_diff_tells_what_moved_between_releases(project):
     answer = project.harness(
         "diff", "v2.12.0", "v2.13.0", "work.Work", "--config", "asv.releases.conf.json", "--rows", "3"
@@ -171,6 +175,7 @@ def test_diff_tells_what_moved_between_releases(project):
     assert "work.Work" in answer.stdout and "in all" in answer.stdout, answer.stdout
 
 
+@pytest.mark.asv
 def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     script = [sys.executable, str(ROOT / "scripts/releases_table.py"), "--config", "asv.releases.conf.json"]
     answer = subprocess.run(script, cwd=project.folder, capture_output=True, text=True, env=project.environment())
@@ -201,6 +206,7 @@ def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     assert refused.returncode == 1 and "lacks the line <!-- releases -->" in refused.stderr
 
 
+@pytest.mark.asv
 def test_a_run_that_was_stopped_goes_on_where_it_was(project, monkeypatch):
     """Whatever was kept is given again: here a count that no counting would give."""
     before = results(project)
