@@ -2,17 +2,19 @@
 
 import json
 import re
+import sys
 import xml.etree.ElementTree
 
 import pytest
 
 from harness.asv_plugin import case_pages
+from harness.errors import StartError
 from harness.profile import comparison, model
 from harness.profile.comparison import Run
 from harness.profile.components import Seams
 from harness.profile.model import Path, Profile, Spent
 from harness.profile.symbols import Function
-from harness.report import flame, tables
+from harness.report import columns, flame, tables
 
 A, B, C = (Function(name, "libpython") for name in "abc")
 WORK, HELP = Function("work", "benchmarks/x.py"), Function("help", "torch/_ops.py")
@@ -86,21 +88,36 @@ def test_a_changed_overhead_is_a_row_of_its_own():
 
 @pytest.mark.parametrize("rows", [1, 2, 20])
 def test_the_first_column_of_a_table_adds_up(rows):
-    for lines in (
-        tables.compared(comparison.compare(BASE, HEAD), rows=rows),
-        tables.explained(BASE, Seams(), rows=rows, inclusive=False),
+    for lines, number in (
+        (tables.compared(comparison.compare(BASE, HEAD), rows=rows), 1),
+        (tables.explained(BASE, Seams(), rows=rows, inclusive=False), 3),
     ):
-        figures = []
+        figures, added_up = [], 0
         for line in lines:
-            found = re.match(r" *([-+]?[\\d,]+\\.\\d\\d) ", line)
+            found = re.match(r" *([-+]?[\d,]+\.\d\d) ", line)
             if found is None:
                 figures = []  # a new table
                 continue
             figures.append(float(found[1].replace(",", "")))
             if line.endswith("in all"):
                 assert sum(figures[:-1]) == pytest.approx(figures[-1], abs=0.02), line
-                figures = []
-        assert figures == []
+                figures, added_up = [], added_up + 1
+        assert figures == [] and added_up == number
+
+
+def test_figures_end_and_names_begin_below_each_other_whatever_they_are_made_of():
+    lines = columns.lines(["count", "case"], [["7", "a"], ["1,234", "    in \x1b[31m\r\u2028b"], ["", ""]])
+    assert lines == ["count  case", "    7  a", "1,234      in \\x1b[31m\\r\\u2028b", ""]
+    assert columns.lines(["case", "count"], [["long", "1"], ["a", "22"]], names=[0])[1:] == [
+        "long      1",
+        "a        22",
+    ]
+
+
+def test_without_tabulate_a_sentence_says_where_there_is_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tabulate", None)
+    with pytest.raises(StartError, match="tables take the package tabulate, which .* lacks: use the environment asv"):
+        columns.lines(["a"], [["b"]])
 
 
 def test_python_functions_are_shown_with_their_line_and_the_machine_code_under_them():
