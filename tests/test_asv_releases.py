@@ -85,10 +85,19 @@ def test_a_release_pins_the_registrys_own_build_and_what_the_suite_pins(tmp_path
         assert set(pins[1:]) <= set((ROOT / "requirements.txt").read_text().splitlines())
 
 
+def test_only_torch_itself_is_pinned_by_the_release(tmp_path):
+    (tmp_path / "releases.txt").write_text("2.12.0 2026-05-13\n")
+    others = ["numpy==2.4.6", "torch-geometric==2.6.1", "--extra-index-url https://index.example", "attrs  # torch"]
+    (tmp_path / "requirements.txt").write_text("\n".join(["# pins", "Torch[opt]>=2 # any", *others, ""]))
+    make(tmp_path / "releases.txt", tmp_path / "made")
+    assert git(tmp_path / "made", "show", "v2.12.0:requirements.txt").splitlines() == ["torch===2.12.0", *others]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("2.13.0\n", "line 1 is '2.13.0': expected a version and a day"),
+        ("newest 2026-07-08\n", "line 1 is 'newest 2026-07-08': expected a version and a day"),
         ("# none\n2.13.0 07/08/26\n", "line 2 is '2.13.0 07/08/26': expected"),
         ("2.13.0 2026-07-08\n2.12.0 2026-05-13\n", "line 2: 2.12.0 is not later than 2.13.0: oldest first"),
         ("# nothing\n", "names none"),

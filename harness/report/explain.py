@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CountError, StartError, SuiteError
-from harness.profile import comparison
+from harness.profile import comparison, flame
 from harness.profile.comparison import Run
 from harness.profile.components import Seams
-from harness.report import flame, tables
+from harness.report import tables
 from harness.report.resolve import Case, Lookup, View, Wanted
 from harness.store.records import Kept
 
@@ -104,13 +104,8 @@ def _run(found: Kept) -> Run:
 def _write(path: Path, run: Run, seams: Seams, title: str, before: Run | None = None) -> None:
     how = "every path was seen" if run.profile.exact else "paths are estimated from who called whom"
     what = "Python functions, with the machine code under them" if run.python else "C functions"
-    picture = flame.Picture(title, f"{run.per_call:,.2f} instructions a call; {what}; {how}", lambda n: n / run.calls)
-    text = flame.draw(
-        run.profile.paths,
-        picture,
-        lambda name: seams.of(name, run.is_python(name)),
-        None if before is None else before.profile.paths,
-    )
+    subtitle = f"{run.per_call:,.2f} instructions a call; {what}; {how}"
+    text = flame.picture(flame.graph(run, seams, before), title, subtitle, by_change=before is not None)
     try:
         path.write_text(text, encoding="utf-8")  # as XML is that does not say
     except OSError as error:
