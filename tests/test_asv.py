@@ -180,6 +180,8 @@ def test_nothing_is_left_when_asv_is_ended(failing, how):
     assert wait_until(lambda: not ours()), ours()
     for pid in our_processes():  # asv's own, which it does not end when it is killed
         os.kill(pid, signal.SIGKILL)
+    assert run.stdout is not None
+    run.stdout.close()
 
 
 UNSTABLE = """
