@@ -16,7 +16,7 @@ CONFIG_callgrind := asv.conf.json
 CONFIG_readable := asv.readable.conf.json
 CONFIG = $(or $(CONFIG_$(COUNTER)),$(error COUNTER is '$(COUNTER)'; known are callgrind and readable))
 
-.PHONY: bench releases test docs figures setup deps tools test-tools
+.PHONY: bench releases test test-fast test-asv test-torch-native test-torch docs figures setup deps tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
@@ -27,12 +27,22 @@ releases: SUITE = default
 releases: setup
 	@$(BIN)/harness bench --config asv.releases.conf.json --suite $(SUITE) --bench '$(BENCH)' --resume '$(RELEASES)'
 
+TESTS = $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(TESTS) $(PYTEST)
+
+# The same tests in four parts: without torch and asv; whole runs of asv; torch natively; torch under valgrind.
+test-fast: MARKS = not torch and not torch_native and not asv
+test-asv: MARKS = asv and not torch
+test-torch-native: MARKS = torch_native
+test-torch: MARKS = torch
+test-fast test-asv test-torch-native test-torch: setup test-tools $(VENV)/test.stamp
+	$(TESTS) -m '$(MARKS)' $(PYTEST)
 
 # The manual, in build/docs.
 docs: setup $(VENV)/test.stamp

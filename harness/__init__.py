@@ -9,7 +9,7 @@ other. tests/test_layering.py holds it.
     suite                   what authors write and how it is named: workloads, declarations, versions, selection
     store                   counts that are kept beside asv's results, what they cost, and asking for a new one
     engine                  take a count: the supervisor beside a fork server, what starts that, its client
-    profile, overlay        instructions by function; a commit's Python over a wheel's binaries
+    profile, overlay        instructions by function, and drawn; a commit's Python over a wheel's binaries
     system                  what the operating system and this interpreter give
     inside                  what runs under valgrind: server, worker, regions, the counting half of counters
     errors, protocol        what all of these share: the sentences; the words between processes

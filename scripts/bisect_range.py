@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from harness.report import columns  # noqa: E402
 from tests.histories import torch_history  # noqa: E402 - the tests' repositories serve here too
 
 
@@ -79,12 +80,13 @@ def table(told: dict) -> None:  # type: ignore[type-arg]
             mark = "noise: " if step["noise"] else ""
             print(f"  {case['case']}  {mark}{step['commit'][:10]} {step['subject']}  {step['percent']:+.3f} %")
     phases = ["tree", "server start", "count", "end"]
-    print(f"\n{'probe':<12}{'counter':<12}" + "".join(f"{name:>14}" for name in phases))
+    rows = []
     for probe in told["probes"]:
         label = probe["counter"] + (" *" if probe["layout"] else "")
-        print(f"{probe['commit'][:10]:<12}{label:<12}" + "".join(f"{probe.get(name, 0):>12.1f} s" for name in phases))
+        rows.append([probe["commit"][:10], label, *(f"{probe.get(name, 0):.1f} s" for name in phases)])
     sums = [sum(probe.get(name, 0) for probe in told["probes"]) for name in phases]
-    print(f"{len(told['probes'])!s:<24}" + "".join(f"{total:>12.1f} s" for total in sums))
+    rows.append([str(len(told["probes"])), "", *(f"{total:.1f} s" for total in sums)])
+    print("", *columns.lines(["probe", "counter", *phases], rows, names=[0, 1]), sep="\n")
     print(f"outside of probes: {told['seconds'] - sum(sums) / told['cores']:.1f} s, if the cores were never idle")
     print("* in another memory layout" if any(probe["layout"] for probe in told["probes"]) else "")
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.cli.costs import lines
 from harness.engine import progress
 from harness.errors import HarnessError
 from harness.store import costs
@@ -149,7 +150,7 @@ def what_it_cost() -> str:
     else:
         raise HarnessError("no whole suite is kept: count one with `make bench SUITE=default`")
     return "\n".join(
-        [f"All of the {suite} suite:", "", "```text", *costs.lines(costs.costs(newest)), "```", "", conditions(newest)]
+        [f"All of the {suite} suite:", "", "```text", *lines(costs.costs(newest)), "```", "", conditions(newest)]
     )
 
 

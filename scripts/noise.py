@@ -26,6 +26,7 @@ from typing import Any
 from harness import Statements
 from harness.engine import client
 from harness.errors import CaseSkipped
+from harness.report import columns
 from harness.suite import workload
 from harness.suite.selection import all_workloads
 
@@ -133,13 +134,13 @@ LAYOUTS: dict[str, Callable[[dict[str, Case]], Counts]] = {
 
 def table(runs: dict[str, Counts]) -> Iterator[str]:
     base, *others = runs
-    yield f"{base:>18} {' '.join(f'{name:>18}' for name in others)} {'layouts':>10}"
-    spreads = []
+    rows, spreads = [], []
     for name, number in runs[base].items():
         found = [counts[name] for run, counts in runs.items() if run != "A/A"]
         spreads.append((max(found) - min(found)) / min(found))
-        changes = " ".join(f"{change(runs[other][name] / number - 1):>18}" for other in others)
-        yield f"{number:>18,.2f} {changes} {change(spreads[-1]):>10}  {name}"
+        changes = [change(runs[other][name] / number - 1) for other in others]
+        rows.append([f"{number:,.2f}", *changes, change(spreads[-1]), name])
+    yield from columns.lines([base, *others, "layouts", "case"], rows)
     if "A/A" in runs:
         moved = [abs(runs["A/A"][name] / number - 1) for name, number in runs[base].items()]
         yield f"A/A: {moved.count(0)} of {len(moved)} equal to the instruction, the largest change {max(moved):.5%}"

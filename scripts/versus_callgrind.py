@@ -19,6 +19,7 @@ from harness.engine import client
 from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, HarnessError
 from harness.protocol import Counted
+from harness.report import columns
 from harness.suite import workload
 from harness.suite.selection import all_workloads
 
@@ -75,27 +76,27 @@ def one_round(counter: str, pattern: str) -> tuple[float, Found]:
 
 def table(rounds: dict[str, list[Found]]) -> None:
     reference, other = (rounds[counter] for counter in COUNTERS)
-    width = max(map(len, reference[0]))
-    print(f"\n{'':<{width}}{'instructions a call':>20}{'':>10}{'counted, s':>20}{'':>7}{'case, s':>16}{'spread':>18}")
-    print(
-        f"{'case':<{width}}{'callgrind':>20}{'difference':>10}{'callgrind':>12}{'readable':>8}"
-        f"{'ratio':>7}{'callgr.':>8}{'readable':>8}{'callgr.':>9}{'readable':>9}"
-    )
+    heads = ["case", "callgrind", "difference", "counted, s", "", "ratio", "case, s", "", "spread", ""]
     sums = [0.0] * 4
+    rows = []
     for name, counted in sorted(reference[0].items()):
         first, second = counted.instructions_per_call, other[0][name].instructions_per_call
         parts = [counted.seconds["count"], other[0][name].seconds["count"]]
         wholes = [sum(one.seconds.values()) for one in (counted, other[0][name])]
         spreads = [spread([found[name] for found in rounds[counter]]) for counter in COUNTERS]
         sums = [total + part for total, part in zip(sums, [*parts, *wholes], strict=True)]
-        print(
-            f"{name:<{width}}{first:>20,.2f}{second / first - 1:>+10.5%}{parts[0]:>12.1f}{parts[1]:>8.1f}"
-            f"{parts[0] / parts[1]:>7.1f}{wholes[0]:>8.1f}{wholes[1]:>8.1f}{spreads[0]:>9.5%}{spreads[1]:>9.5%}"
-        )
-    print(
-        f"{'all':<{width}}{'':>30}{sums[0]:>12.1f}{sums[1]:>8.1f}{sums[0] / sums[1]:>7.1f}"
-        f"{sums[2]:>8.1f}{sums[3]:>8.1f}"
-    )
+        instructions = [f"{first:,.2f}", f"{second / first - 1:+.5%}"]
+        rows.append([name, *instructions, *seconds(*parts, *wholes), *(f"{each:.5%}" for each in spreads)])
+    rows.append(["all", "", "", *seconds(*sums), "", ""])
+    print("", *columns.lines(heads, [BELOW, *rows], names=[0]), sep="\n")
+
+
+#: Under a head: which counter's figures stand there.
+BELOW = ["", "", "", "callgrind", "readable", "", "callgrind", "readable", "callgrind", "readable"]
+
+
+def seconds(part: float, other_part: float, whole: float, other_whole: float) -> list[str]:
+    return [f"{part:.1f}", f"{other_part:.1f}", f"{part / other_part:.1f}", f"{whole:.1f}", f"{other_whole:.1f}"]
 
 
 def table_by_benchmark(rounds: dict[str, list[Found]]) -> None:
@@ -105,18 +106,17 @@ def table_by_benchmark(rounds: dict[str, list[Found]]) -> None:
     by_name: dict[str, list[str]] = {}
     for name in reference[0]:
         by_name.setdefault(name.partition("(")[0], []).append(name)
-    print(f"\n{'benchmark':<32}{'cases':>6}{'equal':>6}{'differ by':>11}{'spread':>19}{'seconds':>19}")
-    print(f"{'':<32}{'':>6}{'':>6}{'up to':>11}{'callgrind':>10}{'readable':>9}{'callgrind':>10}{'readable':>9}")
+    heads = ["benchmark", "cases", "equal", "differ by", "spread", "", "seconds", ""]
+    rows = [["", "", "", "up to", "callgrind", "readable", "callgrind", "readable"]]
     for benchmark, names in sorted(by_name.items()):
         differences = [
             abs(other[0][name].instructions_per_call / reference[0][name].instructions_per_call - 1) for name in names
         ]
         spreads = [max(spread([found[name] for found in rounds[counter]]) for name in names) for counter in COUNTERS]
-        seconds = [sum(sum(rounds[counter][0][name].seconds.values()) for name in names) for counter in COUNTERS]
-        print(
-            f"{benchmark:<32}{len(names):>6}{differences.count(0):>6}{max(differences):>11.5%}"
-            f"{spreads[0]:>10.5%}{spreads[1]:>9.5%}{seconds[0]:>10.0f}{seconds[1]:>9.0f}"
-        )
+        taken = [sum(sum(rounds[counter][0][name].seconds.values()) for name in names) for counter in COUNTERS]
+        figures = [str(len(names)), str(differences.count(0)), f"{max(differences):.5%}"]
+        rows.append([benchmark, *figures, *(f"{each:.5%}" for each in spreads), *(f"{each:.0f}" for each in taken)])
+    print("", *columns.lines(heads, rows, names=[0]), sep="\n")
 
 
 def spread(rounds: list[Counted]) -> float:

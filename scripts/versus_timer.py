@@ -27,6 +27,7 @@ from harness import Statements, protocol
 from harness.engine import client
 from harness.inside.pytorch.adapter import TorchRules
 from harness.profile import callgrind_format
+from harness.report import columns
 from harness.suite import workload
 from harness.suite.selection import find
 
@@ -145,11 +146,14 @@ def show_differences(ours: Functions, timers: Functions) -> None:
     """Where the two differ most, in instructions per call."""
     changes = {name: ours.get(name, 0) - timers.get(name, 0) for name in ours.keys() | timers.keys()}
     rows = sorted(changes.items(), key=lambda item: (-abs(item[1]), item[0]))
-    print(f"  {'ours':>10}{'Timer':>10}{'difference':>12}  function")
-    for name, change in rows[:SHOWN]:
-        print(f"  {ours.get(name, 0):>10,.1f}{timers.get(name, 0):>10,.1f}{change:>+12,.1f}  {name[:70]}")
+    table = [
+        [f"{ours.get(name, 0):,.1f}", f"{timers.get(name, 0):,.1f}", f"{change:+,.1f}", name[:70]]
+        for name, change in rows[:SHOWN]
+    ]
     rest = sum(change for _, change in rows[SHOWN:])
-    print(f"  {sum(ours.values()):>10,.1f}{sum(timers.values()):>10,.1f}{rest:>+12,.1f}  all; the rest's difference")
+    sums = [f"{sum(functions.values()):,.1f}" for functions in (ours, timers)]
+    table.append([*sums, f"{rest:+,.1f}", "all; the rest's difference"])
+    print(*(f"  {line}" for line in columns.lines(["ours", "Timer", "difference", "function"], table)), sep="\n")
 
 
 if __name__ == "__main__":

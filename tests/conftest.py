@@ -22,6 +22,15 @@ sys.path[:0] = [
 ]  # what tests import by name, and what the scripts import of each other
 
 
+#: The marks of the test that runs.
+RUNNING: set[str] = set()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    RUNNING.clear()
+    RUNNING.update(mark.name for mark in item.iter_markers())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes begins first: when tests run side by side, the last ones to end are short ones."""
     items.sort(key=lambda item: 0 if item.get_closest_marker("torch") else 1 if item.get_closest_marker("asv") else 2)
@@ -48,6 +57,7 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.delenv(name)
     processes.adopt_orphans()
     before = our_processes().keys()  # a module's own server, which outlives the test
+    had_torch = "torch" in sys.modules
 
     def left_running() -> list[str]:
         return [command for pid, command in our_processes().items() if pid not in before]
@@ -56,6 +66,8 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert wait_until(lambda: not left_running()), f"left running: {left_running()}"
     left = [path.name for path in temporary.iterdir() if path.name.startswith("harness-")]
     assert not left, f"left in the temporary folder: {left}"
+    if not had_torch and not RUNNING & {"torch", "torch_native"}:
+        assert "torch" not in sys.modules, "a test that imports torch is to be marked with it: pytest.mark.torch_native"
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ import time
 import pytest
 
 from tests.conftest import our_processes, wait_until
-from tests.projects import ASV, BENCHMARKS, Repository, configuration
+from tests.projects import BENCHMARKS, Repository, asv_program, configuration
+
+pytestmark = pytest.mark.asv
 
 FAILING = """
 import time
@@ -157,7 +159,7 @@ def test_without_valgrind_every_benchmark_fails_with_the_cure(repository, tmp_pa
                 if tool != "valgrind" and not (shims / tool).is_symlink():
                     (shims / tool).symlink_to(os.path.join(folder, tool))
     answer = subprocess.run(
-        [ASV, "run", "--show-stderr", "HEAD^!"],
+        [asv_program(), "run", "--show-stderr", "HEAD^!"],
         cwd=repository.folder,
         capture_output=True,
         text=True,
@@ -178,6 +180,8 @@ def test_nothing_is_left_when_asv_is_ended(failing, how):
     assert wait_until(lambda: not ours()), ours()
     for pid in our_processes():  # asv's own, which it does not end when it is killed
         os.kill(pid, signal.SIGKILL)
+    assert run.stdout is not None
+    run.stdout.close()
 
 
 UNSTABLE = """

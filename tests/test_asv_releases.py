@@ -85,10 +85,19 @@ def test_a_release_pins_the_registrys_own_build_and_what_the_suite_pins(tmp_path
         assert set(pins[1:]) <= set((ROOT / "requirements.txt").read_text().splitlines())
 
 
+def test_only_torch_itself_is_pinned_by_the_release(tmp_path):
+    (tmp_path / "releases.txt").write_text("2.12.0 2026-05-13\n")
+    others = ["numpy==2.4.6", "torch-geometric==2.6.1", "--extra-index-url https://index.example", "attrs  # torch"]
+    (tmp_path / "requirements.txt").write_text("\n".join(["# pins", "Torch[opt]>=2 # any", *others, ""]))
+    make(tmp_path / "releases.txt", tmp_path / "made")
+    assert git(tmp_path / "made", "show", "v2.12.0:requirements.txt").splitlines() == ["torch===2.12.0", *others]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("2.13.0\n", "line 1 is '2.13.0': expected a version and a day"),
+        ("newest 2026-07-08\n", "line 1 is 'newest 2026-07-08': expected a version and a day"),
         ("# none\n2.13.0 07/08/26\n", "line 2 is '2.13.0 07/08/26': expected"),
         ("2.13.0 2026-07-08\n2.12.0 2026-05-13\n", "line 2: 2.12.0 is not later than 2.13.0: oldest first"),
         ("# nothing\n", "names none"),
@@ -137,6 +146,7 @@ def results(project) -> dict[str, dict]:
     return {releases[each["commit_hash"]]: each["results"] for each in found}
 
 
+@pytest.mark.asv
 def test_each_release_is_counted_in_its_own_environment(project):
     found = results(project)
     before, after = (found[tag]["work.Work.track_instructions"][0][0] for tag in ("v2.12.0", "v2.13.0"))
@@ -147,6 +157,7 @@ def test_each_release_is_counted_in_its_own_environment(project):
     assert len(list(folder.glob("*/bin/python"))) == 2
 
 
+@pytest.mark.asv
 def test_what_a_release_lacks_is_skipped_with_the_reason(project):
     found = results(project)
     (nothing,), (count,) = (found[tag]["work.New.track_instructions"][0] for tag in ("v2.12.0", "v2.13.0"))
@@ -154,6 +165,7 @@ def test_what_a_release_lacks_is_skipped_with_the_reason(project):
     assert "skipped: torch 2.12.0 has no torch.later" in project.said
 
 
+@pytest.mark.asv
 def test_asvs_other_commands_know_releases_by_their_tags(project):
     configured = ("--config", "asv.releases.conf.json")
     answer = project.asv(*configured, "compare", "v2.12.0", "v2.13.0")
@@ -163,6 +175,7 @@ def test_asvs_other_commands_know_releases_by_their_tags(project):
     assert len(index["tags"]) == 2 and "v2.12.0" in index["tags"]
 
 
+@pytest.mark.asv
 def test_diff_tells_what_moved_between_releases(project):
     answer = project.harness(
         "diff", "v2.12.0", "v2.13.0", "work.Work", "--config", "asv.releases.conf.json", "--rows", "3"
@@ -171,6 +184,7 @@ def test_diff_tells_what_moved_between_releases(project):
     assert "work.Work" in answer.stdout and "in all" in answer.stdout, answer.stdout
 
 
+@pytest.mark.asv
 def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     script = [sys.executable, str(ROOT / "scripts/releases_table.py"), "--config", "asv.releases.conf.json"]
     answer = subprocess.run(script, cwd=project.folder, capture_output=True, text=True, env=project.environment())
@@ -201,6 +215,7 @@ def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     assert refused.returncode == 1 and "lacks the line <!-- releases -->" in refused.stderr
 
 
+@pytest.mark.asv
 def test_a_run_that_was_stopped_goes_on_where_it_was(project, monkeypatch):
     """Whatever was kept is given again: here a count that no counting would give."""
     before = results(project)

@@ -21,8 +21,9 @@ import pytest
 
 from tests.conftest import ROOT, our_processes, wait_until
 from tests.histories import SMALL_WORKER, small_history, small_wheel
-from tests.projects import ASV, configuration
+from tests.projects import asv_program, configuration
 
+pytestmark = pytest.mark.asv
 BENCHMARKS = '''
 from harness import Workload
 
@@ -106,7 +107,7 @@ class Project:
         return {**os.environ, "HOME": str(self.folder), "XDG_CACHE_HOME": cache, "HARNESS_CORES": "2"}
 
     def asv(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self._run(ASV, "--config", "asv.pytorch.conf.json", *arguments, **variables)
+        return self._run(asv_program(), "--config", "asv.pytorch.conf.json", *arguments, **variables)
 
     def bisect(self, good: str, bad: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """With the counter that needs no valgrind, unless told otherwise."""

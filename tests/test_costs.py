@@ -1,5 +1,6 @@
 import pytest
 
+from harness.cli.costs import lines
 from harness.errors import SuiteError
 from harness.protocol import Counted
 from harness.store import costs, records
@@ -27,8 +28,12 @@ def test_the_newest_count_of_each_case_speaks_for_it(root):
 
 
 def test_the_table_adds_up(root):
-    header, *rows, last = costs.lines(costs.costs(costs.newest(root, "callgrind")))
-    assert len(rows) == 2 and len({len(line.split("   ")[0]) for line in (header, *rows)}) <= 3
+    header, *rows, last = lines(costs.costs(costs.newest(root, "callgrind")))
+    assert len(rows) == 2 and {header.index("benchmark")} == {
+        line.index(name) for line, name in zip((*rows, last), ("dtensor", "loops", "seconds"), strict=True)
+    }
+    ends = header.index("set-up") + len("set-up")
+    assert [line[:ends].split()[-1] for line in (*rows, last)] == ["2.0", "1.0", "3.0"]
     assert last.split() == ["3", "3.0", "6.0", "68.5", "seconds", "of", "one", "core,", "1.3", "min", "in", "all"]
     assert rows[0].split() == ["2", "10", "-", "30", "2.0", "4.0", "8.0", "dtensor.View"]
 

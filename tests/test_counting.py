@@ -71,7 +71,7 @@ def test_another_number_comes_from_the_same_run_and_the_same_number_from_a_new_o
 def test_a_number_that_a_run_does_not_tell_is_a_failure_and_not_0(here, monkeypatch):
     monkeypatch.chdir(here)
     with pytest.raises(CountError, match="this run told no 'another', only instructions"):
-        Loop().number("another", 10, "list")
+        Loop().count_metric("another", 10, "list")
 
 
 def test_a_failure_is_told_to_all_who_ask_and_its_evidence_kept_once(here):

@@ -137,6 +137,7 @@ def test_a_wrong_word_is_told_before_anything_is_imported(made, tmp_path, name, 
         find(tmp_path / "declared", name, assignments)
 
 
+@pytest.mark.torch_native
 def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
     from pathlib import Path
 

@@ -169,9 +169,9 @@ def test_links_of_the_repositorys_own_pages_lead_somewhere(page):
                 assert anchor in slugs, target
 
 
+@pytest.mark.torch_native
 def test_python_examples_are_whole_files_of_benchmarks(tmp_path):
     """Here that they are declared rightly; test_torch_statements.py counts them."""
-    pytest.importorskip("torch")
     suite = tmp_path / "copied_from_docs"
     suite.mkdir()
     shutil.copy(ROOT / "benchmarks/__init__.py", suite)
@@ -238,7 +238,7 @@ def test_a_record_has_the_keys_that_are_told(tmp_path):
 
 
 def test_a_profile_has_the_keys_that_are_told():
-    profile = model.Profile(0, {}, model.Path(), exact=True)
+    profile = model.Profile(0, {}, model.CallPath(), exact=True)
     told = quoted([row[0] for row in rows("reference/files.md", "## profile.json.gz")])
     assert sorted(told) == sorted(json.loads(profile.encode()))
 
@@ -327,7 +327,7 @@ def test_the_numbers_of_one_run_are_a_figure_once_they_are_kept(tmp_path, monkey
         fingerprint={"counter": "readable", "torch": "2.13.0"},
     )
     benchmark, parameters = "aotdispatcher.AOTDispatcher", ("False", "False", "cpu")
-    about = records.About(("training", "subclass", "device"))
+    about = records.BenchmarkFacts(("training", "subclass", "device"))
     records.keep(counted, records.Place(tmp_path, "0123456789", "environment", benchmark, parameters), about)
     text = figures.phases()
     (command,) = commands(text)

@@ -1,4 +1,4 @@
-"""What runs under valgrind stands alone: a server sees that part of the harness, and an edit of another moves no count."""
+"""What runs under valgrind stands alone: a server sees that part of the harness; an edit elsewhere moves no count."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def test_a_server_imports_only_what_runs_inside(opcodes):
     assert found <= modules
     # A suite without rules of its own needs nothing of torch but its author's words, which the door has.
     assert modules - found == {"harness.inside.pytorch.adapter", "harness.inside.pytorch.internals"}
+
+
+def test_nothing_in_a_server_is_left_to_chance(opcodes):
+    """A name made by chance is a key by chance: where it lies in a table decides what finding its neighbours costs."""
+    first, second = seen("chance"), seen("chance")
+    assert first == second and len(first) == 5
 
 
 @pytest.mark.torch

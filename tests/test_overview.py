@@ -254,6 +254,7 @@ def test_nothing_counted_is_said(browser, tmp_path):
         look.page.close()
 
 
+@pytest.mark.asv
 def test_the_published_project_has_it_with_the_function_that_moved(browser, published):
     with serving(published.folder / ".asv/html") as address:
         look = Look(browser, address)

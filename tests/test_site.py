@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
@@ -132,9 +133,92 @@ def test_the_difference_adds_up_and_names_the_function(look, published):
     assert "add_up" in rows.first.inner_text() and "project.py:2" in rows.first.inner_text()
     assert page.locator(".notice").count() == 0
     page.click("button:has-text('colour by change')")
-    page.wait_for_selector(".flame g.heat")
+    page.wait_for_selector(".flame.by-change g")
+    seen = page.locator(".flame rect:visible")
+    assert seen.count() > 5 and {rect.get_attribute("class") for rect in seen.all()} == {"change"}
     assert not too_wide(page)
     look.picture("difference")
+
+
+def boxes(page) -> dict[str, tuple[float, float]]:
+    """By the words of each box that is shown: where it begins and how wide it is, in per cent of the graph."""
+    return page.evaluate(
+        """() => {
+        const whole = document.querySelector(".flame").getBoundingClientRect();
+        return Object.fromEntries([...document.querySelectorAll(".flame g")].map((group) => {
+            const place = group.querySelector("rect").getBoundingClientRect();
+            const words = group.querySelector("title").textContent;
+            return [words, [100 * (place.left - whole.left) / whole.width, 100 * place.width / whole.width]];
+        })); }"""
+    )
+
+
+def test_the_page_shows_the_graph_that_the_command_line_writes(look, published, tmp_path):
+    commit, before = published.commits["costlier"], published.commits["first"]
+    words = [
+        "work.Work",
+        "--param",
+        "turns=100",
+        "--param",
+        "times=once",
+        "--python",
+        "--flame",
+        str(tmp_path / "a.svg"),
+    ]
+    assert published.harness("diff", before, commit, *words).returncode == 0
+    page = look.at_reasons(commit=commit, benchmark="work.Work", view="python", **{"p-turns": "100", "p-times": "once"})
+    shown = boxes(page)
+    space = "{http://www.w3.org/2000/svg}"
+    written = {}
+    for group in xml.etree.ElementTree.parse(tmp_path / "a.svg").getroot().iter(f"{space}g"):
+        place = group.find(f"{space}svg")
+        told = [float(place.get(name).rstrip("%")) for name in ("x", "width")]
+        if told[1] >= 0.5:  # a page leaves smaller ones out
+            written[group.find(f"{space}title").text] = told
+    assert shown.keys() == written.keys() and len(shown) > 10
+    assert all(shown[words] == pytest.approx(written[words], abs=0.1) for words in shown)
+
+
+def test_a_box_that_is_zoomed_to_takes_the_whole_width_below_its_callers(look, published):
+    commit = published.commits["costlier"]
+    page = look.at_reasons(commit=commit, benchmark="work.Work", view="python", **{"p-turns": "100", "p-times": "once"})
+    first = boxes(page)
+    name = next(words for words in first if words.startswith("sort\n"))
+    page.locator(".flame g", has_text="sort\n").first.click()
+    zoomed = boxes(page)
+    assert zoomed[name] == pytest.approx((0, 100), abs=0.1)
+    (caller,) = [words for words in zoomed if words.startswith("work\n")]
+    assert zoomed[caller] == pytest.approx((0, 100), abs=0.1)
+    (below,) = [words for words in zoomed if words.startswith("list_sort_impl\n")]
+    assert zoomed[below][1] == pytest.approx(100 * first[below][1] / first[name][1], abs=0.1)
+    assert not any(words.startswith("add_up\n") for words in zoomed)
+    assert page.inner_text("#told").startswith("sort, project.py (project.py), ")
+    page.keyboard.press("Escape")
+    assert boxes(page) == first
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_part_is_coloured_alike_in_the_graph_and_in_the_table(browser, address, published, scheme):
+    look = Look(browser, address, color_scheme=scheme)
+    page = look.at_reasons(commit=published.commits["costlier"], benchmark="work.Work", view="python")
+    row = page.locator("td.name", has_text="the workload").first
+    swatch = row.locator(".swatch").evaluate("(each) => getComputedStyle(each).backgroundColor")
+    box = page.locator(".flame g", has_text="(the workload)").first.locator("rect.part")
+    fill, opacity = box.evaluate("(each) => [getComputedStyle(each).fill, getComputedStyle(each).fillOpacity]")
+    rest = "" if opacity == "1" else f", {opacity}"
+    assert swatch == (f"rgba({fill[4:-1]}{rest})" if rest else fill)
+    look.page.close()
+    assert look.complaints == []
+
+
+def test_names_are_shown_where_there_is_room_for_them(look, published):
+    page = look.at_reasons(commit=published.commits["costlier"], benchmark="work.Work", view="c")
+    wide = page.locator(".flame text:visible").count()
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function(f"document.querySelectorAll('.flame g:not(.narrow)').length < {wide}")
+    narrow = page.locator(".flame text:visible").count()
+    assert 5 < narrow < wide and not too_wide(page)
+    look.picture("narrow profile")
 
 
 def test_equal_commits_have_nothing_that_moved(look, published):

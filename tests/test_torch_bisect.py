@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.histories import torch_history
-from tests.projects import ASV, configuration
+from tests.projects import asv_program, configuration
 
 pytestmark = pytest.mark.torch
 
@@ -56,7 +56,12 @@ class Project:
         """What asv names between two commits, the first one counted too."""
         commits = self.history.commits
         answer = self.run(
-            ASV, "--config", "asv.pytorch.conf.json", "find", f"{commits[first]}~1..{commits[last]}", *arguments
+            asv_program(),
+            "--config",
+            "asv.pytorch.conf.json",
+            "find",
+            f"{commits[first]}~1..{commits[last]}",
+            *arguments,
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout.rpartition(" found: ")[2].split()[0]
@@ -82,7 +87,7 @@ class Project:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     made = Project(tmp_path_factory.mktemp("torch-bisect") / "project")
-    assert made.run(ASV, "--config", "asv.pytorch.conf.json", "machine", "--yes").returncode == 0
+    assert made.run(asv_program(), "--config", "asv.pytorch.conf.json", "machine", "--yes").returncode == 0
     return made
 
 
@@ -116,7 +121,7 @@ def test_bisect_names_the_commit_that_made_tracing_costlier(project):
 
 def test_asv_counts_with_a_tree_in_site_packages_what_was_probed_in_a_tree_for_a_while(project):
     commit, probed = next(iter(project.detach_counts().items()))
-    answer = project.run(ASV, "--config", "asv.pytorch.conf.json", "run", "--bench", "Detach", f"{commit}^!")
+    answer = project.run(asv_program(), "--config", "asv.pytorch.conf.json", "run", "--bench", "Detach", f"{commit}^!")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     # Seen: 52,893.85 and 52,893.21. When the server saw where its links lead they differed by 0.07 to 0.11 %.
     assert project.detach_counts()[commit] == pytest.approx(probed, rel=2e-4)

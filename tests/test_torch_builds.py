@@ -159,7 +159,7 @@ def test_brackets_are_matched_outside_of_strings_and_comments(code, reason):
 # TorchScript
 
 
-@pytest.mark.torch
+@pytest.mark.torch_native
 def test_models_are_scripted_and_saved_or_each_told_why_not(tmp_path):
     import torch
 
@@ -175,7 +175,7 @@ def test_models_are_scripted_and_saved_or_each_told_why_not(tmp_path):
         built_files.find(tmp_path, 2)
 
 
-@pytest.mark.torch
+@pytest.mark.torch_native
 def test_without_torchscript_its_cases_are_skipped_with_the_reason(tmp_path, monkeypatch):
     import torch
 

@@ -1,5 +1,13 @@
 """Wheels: what they say of themselves, where they come from, which one a commit takes. Made-up ones, in folders."""
 
+import base64
+import contextlib
+import functools
+import http.server
+import shutil
+import sys
+import threading
+
 import pytest
 
 from harness.errors import OverlayError
@@ -93,6 +101,70 @@ def test_a_file_lists_releases_nightlies_and_files(history, tmp_path):
     listed.write_text("--no-index\n--find-links index\n9.9\n")
     with pytest.raises(OverlayError, match=r"`pip download .* torch==9.9` failed"):
         wheels.named(listed)
+
+
+class Private(http.server.SimpleHTTPRequestHandler):
+    """An index of HTML pages, as PyTorch's is, for those with a password."""
+
+    def do_GET(self):
+        wanted = f"Basic {base64.b64encode(b'me:secret').decode()}"
+        if self.headers["Authorization"] == wanted:
+            super().do_GET()
+        else:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def private_index(folder):
+    """The address of an index of the wheels in `folder`, with the password in it."""
+    (folder / "simple/torch").mkdir(parents=True)
+    for path in folder.glob("*.whl"):
+        shutil.move(path, folder / "simple/torch" / path.name)
+    handler = functools.partial(Private, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://me:secret@127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("where", ["option", "configuration"])
+def test_a_nightly_is_found_where_pip_is_told_to_look(history, tmp_path, monkeypatch, where):
+    small_wheel(history, history.commits["later 1"], tmp_path / "index", "2.1.0.dev20260601")
+    small_wheel(history, history.commits["later 2"], tmp_path / "links", "2.1.0.dev20260602")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "pip.conf").write_text("")
+    with private_index(tmp_path / "index") as address:
+        options = f"--index-url {address}\n--find-links {tmp_path / 'links'}\n"
+        if where == "configuration":
+            told = f"index-url = {address}\nfind-links = {tmp_path / 'links'}\n"
+            (tmp_path / "pip.conf").write_text(f"[global]\n{told}")
+            options = ""
+        (tmp_path / "wheels.txt").write_text(f"{options}2026-06-01\n2026-06-02\n")
+        found = [file.version for file in wheels.named(tmp_path / "wheels.txt")]
+    assert found == ["2.1.0.dev20260601", "2.1.0.dev20260602"]
+
+
+def test_a_date_is_the_whole_date_of_a_nightly(monkeypatch):
+    versions = ["2.1.0.dev202606011", "2.1.0.dev20260601+cpu", "2.1.0.dev20260531+20260601"]
+    monkeypatch.setattr(wheels, "_versions", lambda options: versions)
+    assert wheels._nightly("20260601", ()) == "2.1.0.dev20260601+cpu"
+
+
+def test_a_pip_too_old_to_tell_versions_is_said(tmp_path, monkeypatch):
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\necho 'no such option: --json' >&2\nexit 2\n")
+    old.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(old))
+    (tmp_path / "wheels.txt").write_text("2026-06-01\n")
+    with pytest.raises(OverlayError, match=r"takes pip 25\.1 or newer.*: `.*python -m pip install --upgrade pip`"):
+        wheels.named(tmp_path / "wheels.txt")
 
 
 def test_what_was_downloaded_and_unpacked_is_not_fetched_again(history, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """What the published pages show of a count, as JSON: one bundle a benchmark and commit, read by site/reasons.js. Pure.
 
-    {"names": [[name, place, part], ...], "parts": [...],
+    {"names": [[name, place], ...], "parts": [[part, hue], ...],
      "cases": [{"parameters": {...}, "fingerprint": {...}, "before": commit, "differs": [...],
                 "views": {"c": view, "python": view}}]}
 
@@ -8,7 +8,7 @@ A view has counts of the whole run, in instructions, which the page divides by "
 
     {"total", "overhead", "calls", "exact", "parts": [[part, own]], "libraries": [[name, own]],
      "functions": [[name, own, inclusive, calls, line, [[name, own], ...]]], "functions left": [number, own],
-     "paths": [own, [[name, own, [...]]]],
+     "flame": the text of an SVG element (profile/flame.py),
      "moved": {"base", "head", "overhead": per call, "rows": [[name, base, head, line]], "left": [number, change]}}
 
 Names are numbers into "names", parts into "parts". Small things are left out: a page is looked at, `explain --json` has
@@ -20,15 +20,14 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from harness.profile import comparison
+from harness.profile import comparison, flame
 from harness.profile.comparison import Run
 from harness.profile.components import Components
-from harness.profile.model import CallPath
 from harness.profile.symbols import Function
 
 #: How many functions are shown by their own and by their inclusive instructions, and how many that moved.
 _FUNCTIONS, _MOVED, _NATIVE = 25, 25, 3
-#: Paths below this part of the total are folded into what called them.
+#: Paths of less than this part of the total are not drawn.
 _LEAST = 0.005
 _NAME = 160
 
@@ -38,8 +37,8 @@ class Bundle:
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self._numbers: dict[tuple[Function, bool], int] = {}
-        self._names: list[list[Any]] = []
+        self._numbers: dict[Function, int] = {}
+        self._names: list[list[str]] = []
         self._parts: dict[str, int] = {}
         self._cases: list[dict[str, Any]] = []
 
@@ -63,7 +62,8 @@ class Bundle:
         }
 
     def told(self) -> dict[str, Any]:
-        return {"names": self._names, "parts": list(self._parts), "cases": self._cases}
+        parts = [[part, flame.hue(number)] for part, number in self._parts.items()]
+        return {"names": self._names, "parts": parts, "cases": self._cases}
 
     def _view(self, run: Run, before: Run | None) -> dict[str, Any]:
         profile = run.profile
@@ -78,9 +78,9 @@ class Bundle:
             if each.seen:
                 below = profile.native.get(name, {})
                 largest = sorted(below.items(), key=lambda item: -item[1])[:_NATIVE]
-                under = [[self._number(native, False), instructions] for native, instructions in largest]
+                under = [[self._number(native), instructions] for native, instructions in largest]
                 line = profile.lines.get(name, 0)
-                functions.append([self._number(name, run.python), each.own, each.inclusive, each.calls, line, under])
+                functions.append([self._number(name), each.own, each.inclusive, each.calls, line, under])
         left = sum(each.own for each in spent.values()) - sum(row[1] for row in functions)
         told = {
             "total": profile.total,
@@ -91,7 +91,7 @@ class Bundle:
             "libraries": list(comparison.libraries(run).items()),
             "functions": functions,
             "functions left": [len(spent) - len(functions), left],
-            "paths": self._branch(profile.paths, run, max(1, int(profile.total * _LEAST)))[1],
+            "flame": flame.graph(run, self._components, before, least=_LEAST, parts=self._parts).text,
         }
         return told if before is None else {**told, "moved": self._moved(before, run)}
 
@@ -101,32 +101,15 @@ class Bundle:
             "base": found.base,
             "head": found.head,
             "overhead": found.overhead,
-            "rows": [
-                [self._number(row.function, run.python), row.base, row.head, row.line or 0]
-                for row in found.rows[:_MOVED]
-            ],
+            "rows": [[self._number(row.function), row.base, row.head, row.line or 0] for row in found.rows[:_MOVED]],
             "left": list(found.rest(_MOVED)),
         }
 
-    def _branch(self, path: CallPath, run: Run, least: int) -> tuple[int, list[Any]]:
-        """What is spent in a path altogether, and the path as it is told."""
-        own = inclusive = path.own
-        below = []
-        for name, called in path.called.items():
-            spent, told = self._branch(called, run, least)
-            inclusive += spent
-            if spent < least:
-                own += spent
-            else:
-                below.append([self._number(name, run.is_python(name)), *told])
-        return inclusive, [own, below]
-
-    def _number(self, name: Function, python: bool) -> int:
-        key = name, python
-        number = self._numbers.get(key)
+    def _number(self, name: Function) -> int:
+        number = self._numbers.get(name)
         if number is None:
-            number = self._numbers[key] = len(self._names)
-            self._names.append([name.name[:_NAME], name.place, self._part(self._components.of(name, python))])
+            number = self._numbers[name] = len(self._names)
+            self._names.append([name.name[:_NAME], name.place])
         return number
 
     def _part(self, part: str) -> int:

@@ -7,7 +7,8 @@ asked for; links to it hold the commit's hash, and so stay valid as long as that
 
     <html>/index.html, overview.css, overview.js, overview.json    the first page (overview.py)
     <html>/asv.html                                                asv's own, which lay there
-    <html>/reasons.html, reasons.css, reasons.js, numbers.js, elements.js, escaped.js, asv_link.js, asv_dark.css
+    <html>/reasons.html, reasons.css, reasons.js, flame.css, flame.js
+    <html>/numbers.js, elements.js, escaped.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
     <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
@@ -41,6 +42,7 @@ from harness.asv_plugin import case_pages, history, overview, page_scripts, term
 from harness.asv_plugin.results import objects_of
 from harness.errors import HarnessError
 from harness.overlay.git import Repository
+from harness.profile import flame
 from harness.profile.comparison import Run
 from harness.store import records
 from harness.store.records import KeptCount
@@ -48,7 +50,7 @@ from harness.system import asv_folder
 
 _SITE = Path(__file__).with_name("site")
 _FILES = (
-    *("overview.css", "overview.js", "reasons.html", "reasons.css", "reasons.js"),
+    *("overview.css", "overview.js", "reasons.html", "reasons.css", "reasons.js", "flame.js"),
     *("numbers.js", "elements.js", "escaped.js", "asv_link.js", "asv_dark.css"),
 )
 _LINKS = """    <link href="asv_dark.css" rel="stylesheet"/>
@@ -85,6 +87,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
             log.warning(str(error))
         for name in _FILES:
             shutil.copyfile(_SITE / name, html / name)
+        (html / "flame.css").write_text(flame.STYLE)
         page = html / "index.html"
         (html / "asv.html").write_text(page.read_text().replace("</head>", _LINKS))
         shutil.copyfile(_SITE / "overview.html", page)

@@ -21,6 +21,9 @@ from asv.plugins.git import Git
 from asv.plugins.virtualenv import Virtualenv
 from asv.repo import Repo
 from asv.util import UserError
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from harness.system import asv_folder
 
@@ -40,6 +43,7 @@ def read(file: Path) -> list[tuple[str, datetime]]:
             continue
         try:
             version, day = line.split()
+            Version(version)
             date = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             raise UserError(
@@ -75,7 +79,15 @@ def make(file: Path, folder: Path) -> None:
 def _pins_beside_torch(file: Path) -> str:
     """What else the suite wants of an environment: the same for all releases. Nothing where there is no such file."""
     lines = file.read_text().splitlines() if file.exists() else []
-    return "".join(f"{line}\n" for line in lines if line and not re.match(r"torch\b|#", line))
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#") and _names(line) != "torch")
+
+
+def _names(line: str) -> str | None:
+    """The package that a line of requirements names; None for an option of pip's."""
+    try:
+        return canonicalize_name(Requirement(re.sub(r"(^|\s+)#.*", "", line)).name)
+    except InvalidRequirement:
+        return None
 
 
 def _git(folder: Path, *arguments: str, input: str = "") -> str:

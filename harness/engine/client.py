@@ -55,7 +55,8 @@ def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> 
         process.stdin.close()
         if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
             raise StartError(f"the supervisor said nothing for {_START_SECONDS:.0f} s")
-        answer = process.stdout.read()
+        with process.stdout:
+            answer = process.stdout.read()
     except BaseException:
         process.terminate()
         process.wait()

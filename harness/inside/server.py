@@ -19,6 +19,7 @@ import random
 import site
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from typing import Any, NoReturn
@@ -32,6 +33,8 @@ def main() -> None:
     reports = socket.socket(fileno=protocol.REPORTS)
     os.urandom = _RepeatedBytes()
     random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
+    # tempfile has taken its own: the names of temporary files and folders become keys of tables too.
+    tempfile._Random = _RepeatingRandom  # type: ignore[attr-defined]
     random.seed(0)
     _repeat_the_clock()
     try:

@@ -7,13 +7,15 @@ Several are named by HARNESS_WHEELS or `--wheels`: a folder of wheel files, or a
     wheels/torch-2.13.0-....whl     a file, from that text file's folder on
     --index-url URL                 a line that begins with a dash goes to pip, for all the lines
 
-What pip downloads and unpacks is kept in the user's cache folder.
+What pip downloads and unpacks is kept in the user's cache folder. This runs in environments under test, which have pip
+and torch and not the libraries that the command line uses.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -186,12 +188,29 @@ def _downloaded(name: str, options: Sequence[str]) -> Path:
 
 def _nightly(date: str, options: Sequence[str]) -> str:
     """The version that was built on a day, such as 20260601."""
-    said = _pip("index", "versions", "torch", "--pre", *options)
-    versions: list[str] = re.findall(r"[0-9][^\s,)]*", said.partition("Available versions:")[2].partition("\n")[0])
+    versions = _versions(options)
     for version in versions:
-        if f".dev{date}" in version:
+        if re.search(rf"\.dev{date}\b", version):
             return version
     raise OverlayError(f"no nightly of torch of {date}; there are: {', '.join(versions) or 'none'}")
+
+
+def _versions(options: Sequence[str]) -> list[str]:
+    """The versions of torch that pip finds, newest first. Raises OverlayError.
+
+    pip looks where it would download from: in the indices and folders of its own configuration and of `options`, with
+    the credentials it has for them. It is asked, not an index, since that of PyTorch's nightlies speaks no JSON.
+    """
+    try:
+        versions: list[str] = json.loads(_pip("index", "versions", "torch", "--pre", "--json", *options))["versions"]
+    except OverlayError as error:
+        if "no such option: --json" not in str(error):
+            raise
+        raise OverlayError(
+            "to find a nightly by its date takes pip 25.1 or newer, which tells versions as JSON: "
+            f"`{sys.executable} -m pip install --upgrade pip`, or name the nightly by its version"
+        ) from None
+    return versions
 
 
 def _pip(*arguments: str) -> str:

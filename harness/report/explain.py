@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CountError, StartError, SuiteError
-from harness.profile import comparison
+from harness.profile import comparison, flame
 from harness.profile.comparison import Run
 from harness.profile.components import Components
-from harness.report import flame, resolve, tables
+from harness.report import resolve, tables
 from harness.report.resolve import View, Wanted
 from harness.store.records import KeptCount
 
@@ -95,13 +95,8 @@ def _run(found: KeptCount) -> Run:
 def _write(path: Path, run: Run, components: Components, title: str, before: Run | None = None) -> None:
     how = "every path was seen" if run.profile.exact else "paths are estimated from who called whom"
     what = "Python functions, with the machine code under them" if run.python else "C functions"
-    picture = flame.Picture(title, f"{run.per_call:,.2f} instructions a call; {what}; {how}", lambda n: n / run.calls)
-    text = flame.draw(
-        run.profile.paths,
-        picture,
-        lambda name: components.of(name, run.is_python(name)),
-        None if before is None else before.profile.paths,
-    )
+    subtitle = f"{run.per_call:,.2f} instructions a call; {what}; {how}"
+    text = flame.picture(flame.graph(run, components, before), title, subtitle, by_change=before is not None)
     try:
         path.write_text(text, encoding="utf-8")  # as XML is that does not say
     except OSError as error:

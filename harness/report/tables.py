@@ -9,6 +9,7 @@ from harness.profile import comparison
 from harness.profile.comparison import Comparison, Run
 from harness.profile.components import Components
 from harness.profile.symbols import Function
+from harness.report import columns
 
 #: Names are cut to this many characters; --json has them whole.
 _NAME = 100
@@ -22,51 +23,56 @@ def explained(run: Run, components: Components, *, rows: int, inclusive: bool) -
     """Lines: by part, by library, by function, whose first columns each add up to the number."""
     total = run.per_call
     for title, figures in (("part", comparison.parts(run, components)), ("library", comparison.libraries(run))):
-        yield f"{'instructions':>18} {'':>7}  {title}"
         shown = {name: own for name, own in figures.items() if own >= run.profile.total * _LEAST}
-        for name, instructions in shown.items():
-            yield f"{instructions / run.calls:>18,.2f} {instructions / run.calls / total:>7.1%}  {name}"
+        table = [[*_share(own / run.calls, total), name] for name, own in shown.items()]
         small = (sum(figures.values()) - sum(shown.values())) / run.calls
-        yield from _ending(len(figures) - len(shown), small, run, "smaller")
+        table += _ending(len(figures) - len(shown), small, run, "smaller", [])
+        yield from [*columns.lines(["instructions", "", title], table), ""]
 
     found = comparison.functions(run, inclusive=inclusive)
-    yield f"{'self':>18} {'':>7} {'inclusive':>18} {'':>7} {'calls':>12}  {'Python ' if run.python else ''}function"
+    table = []
     for row in found[:rows]:
-        yield (
-            f"{row.own:>18,.2f} {row.own / total:>7.1%} {row.inclusive:>18,.2f} {row.inclusive / total:>7.1%} "
-            f"{row.calls:>12,.2f}  {_name(row.function, row.line)}"
-        )
+        figures_of_row = [*_share(row.own, total), *_share(row.inclusive, total), f"{row.calls:,.2f}"]
+        table.append([*figures_of_row, _name(row.function, row.line)])
         for function, own in row.native[:_NATIVE_ROWS]:
-            yield f"{own:>18,.2f} {'':>7} {'':>18} {'':>7} {'':>12}      in {_name(function)}"
-    yield from _ending(len(found[rows:]), sum(row.own for row in found[rows:]), run, "more: the rest")
+            table.append([f"{own:,.2f}", "", "", "", "", f"    in {_name(function)}"])
+    table += _ending(len(found[rows:]), sum(row.own for row in found[rows:]), run, "more: the rest", ["", "", ""])
+    heads = ["self", "", "inclusive", "", "calls", f"{'Python ' if run.python else ''}function"]
+    yield from [*columns.lines(heads, table), ""]
 
 
-def _ending(left: int, own: float, run: Run, of: str) -> Iterator[str]:
+def _share(instructions: float, total: float) -> list[str]:
+    return [f"{instructions:,.2f}", f"{instructions / total:.1%}"]
+
+
+def _ending(left: int, own: float, run: Run, of: str, blank: list[str]) -> Iterator[list[str]]:
+    """The last rows of a table; `blank` stands in the columns between the share and the name."""
     if left:
-        yield f"{own:>18,.2f} {own / run.per_call:>7.1%}  {left:,} {of}"
+        yield [*_share(own, run.per_call), *blank, f"{left:,} {of}"]
     if run.overhead:
-        yield f"{-run.overhead / run.calls:>18,.2f} {'':>7}  {_EMPTY_BODY}"
-    yield f"{run.per_call:>18,.2f}          in all"
-    yield ""
+        yield [f"{-run.overhead / run.calls:,.2f}", "", *blank, _EMPTY_BODY]
+    yield [f"{run.per_call:,.2f}", "", *blank, "in all"]
 
 
 def compared(found: Comparison, *, rows: int) -> Iterator[str]:
     """Lines, whose first column adds up to the number's change; none where nothing moved."""
     if not found.rows and not found.overhead:
         return
-    yield f"{'change':>18} {'':>9} {'base':>18} {'head':>18}  function"
-    for row in found.rows[:rows]:
-        yield (
-            f"{row.change:>+18,.2f} {row.change / found.base:>+9.3%} {row.base:>18,.2f} {row.head:>18,.2f}  "
-            f"{_name(row.function, row.line)}"
-        )
-    left, change = found.rest(rows)
+
+    def change(instructions: float) -> list[str]:
+        return [f"{instructions:+,.2f}", f"{instructions / found.base:+.3%}"]
+
+    table = [
+        [*change(row.change), f"{row.base:,.2f}", f"{row.head:,.2f}", _name(row.function, row.line)]
+        for row in found.rows[:rows]
+    ]
+    left, rest = found.rest(rows)
     if left:
-        yield f"{change:>+18,.2f} {change / found.base:>+9.3%} {'':>18} {'':>18}  {left:,} more: the rest"
+        table.append([*change(rest), "", "", f"{left:,} more: the rest"])
     if found.overhead:
-        yield f"{-found.overhead:>+18,.2f} {'':>9} {'':>18} {'':>18}  {_EMPTY_BODY}"
-    whole = f"{found.change:>+18,.2f} {found.change / found.base:>+9.3%}"
-    yield f"{whole} {found.base:>18,.2f} {found.head:>18,.2f}  in all"
+        table.append([f"{-found.overhead:+,.2f}", "", "", "", _EMPTY_BODY])
+    table.append([*change(found.change), f"{found.base:,.2f}", f"{found.head:,.2f}", "in all"])
+    yield from columns.lines(["change", "", "base", "head", "function"], table)
 
 
 def _name(function: Function, line: int | None = None) -> str:

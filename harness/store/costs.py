@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.store import records
 from harness.store.records import CaseKey, KeptCount
-
-_HEADER = f"{'cases':>5} {'instructions a call':>31} {'set-up':>8} {'warm-up':>8} {'counting':>8}   benchmark"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +58,3 @@ def costs(counted: Iterable[KeptCount]) -> list[Cost]:
         )
         table.append(Cost(name, len(group), min(numbers), max(numbers), (seconds[0], seconds[1], seconds[2])))
     return table
-
-
-def lines(table: Iterable[Cost]) -> Iterator[str]:
-    """A table, with a line that adds up."""
-    yield _HEADER
-    cases, sums = 0, [0.0, 0.0, 0.0]
-    for cost in table:
-        cases += cost.cases
-        sums = [before + more for before, more in zip(sums, cost.seconds, strict=True)]
-        between = f"{cost.least:,.0f}" if cost.cases == 1 else f"{cost.least:,.0f} - {cost.most:,.0f}"
-        yield f"{cost.cases:>5} {between:>31} {_seconds(cost.seconds)}   {cost.benchmark}"
-    yield f"{cases:>5} {'':>31} {_seconds(sums)}   seconds of one core, {sum(sums) / 60:.1f} min in all"
-
-
-def _seconds(phases: Iterable[float]) -> str:
-    return " ".join(f"{phase:>8.1f}" for phase in phases)

@@ -191,7 +191,8 @@ class Workload(inside.Workload, abc.ABC):
         return ".".join([*cls.__module__.split(".")[1:], cls.__name__])
 
     def count_metric(self, metric: str, *params: Any) -> float:
-        """One of the numbers of one case, by its name, from the supervisor in the current folder, or from one of its own.
+        """One of the numbers of one case, by its name, from the supervisor in the current folder, or from one of its
+        own.
 
         Raises CountError with the worker's traceback and where the evidence lies. Skips as asv understands it.
         """
@@ -254,8 +255,8 @@ class Workload(inside.Workload, abc.ABC):
 def count(workload: type[Workload], params: Sequence[Any] = (), **memory_layout: Any) -> float:
     """The instructions per call of one case, counted by a fork server of its own: asv's number without asv.
 
-    `memory_layout` may hold `padding` and `import_first` (see Configuration). Raises HarnessError; CaseSkipped where the
-    workload says that it cannot run here.
+    `memory_layout` may hold `padding` and `import_first` (see Configuration). Raises HarnessError; CaseSkipped where
+    the workload says that it cannot run here.
     """
     with client.session(configuration_for(workload, **memory_layout)) as directory:
         return ask(workload, params, directory).instructions_per_call

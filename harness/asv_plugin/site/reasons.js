@@ -175,11 +175,11 @@ async function profile(index, commit, asked) {
         controls(index, commit, bundle, shown, environments, here),
         ...(shown.differs || []).map((line) =>
             element("p", {class: "notice"}, `Not counted as at ${short(shown.before)}: ${line}`)),
-        ...new Flame(view, asked.colour === "change" && view.moved !== undefined).elements(),
+        ...flameGraph(view, asked.colour === "change" && view.moved !== undefined),
         ...(view.moved ? [element("h2", {id: "moved"}, `What moved since ${short(shown.before)}`), movedTable(view)] : []),
         element("div", {class: "columns"},
             element("section", {}, element("h2", {}, "By part"), sharesTable(view, "part",
-                view.data.parts.map(([part, own]) => [swatch(part), bundle.parts[part], own]))),
+                view.data.parts.map(([part, own]) => [swatch(bundle.parts[part][1]), bundle.parts[part][0], own]))),
             element("section", {}, element("h2", {}, "By library"), sharesTable(view, "library",
                 view.data.libraries.map(([name, own]) => ["", name, own])))),
         element("h2", {}, kind === "python" ? "By Python function" : "By C function"),
@@ -209,8 +209,7 @@ class View {
     }
 }
 
-const hue = (part) => (47 + part * 137.5) % 360;
-const swatch = (part) => element("span", {class: "swatch", style: `--hue: ${hue(part)}`});
+const swatch = (hue) => element("span", {class: "swatch part", style: `--hue: ${hue}`});
 
 function controls(index, commit, bundle, shown, environments, here) {
     const go = (asked) => { location.hash = new URLSearchParams(asked); };
@@ -303,177 +302,26 @@ function functionsTable(view) {
         [...rows, ...ending(view, view.data["functions left"], 3)]);
 }
 
-// Call paths, callers above what they called, as wide as their instructions. Arrow keys walk, Enter zooms, Escape goes
-// back.
-class Flame {
-    constructor(view, byChange) {
-        this.view = view;
-        this.byChange = byChange;
-        this.row = 18;
-        this.gain = new Map((view.moved ? view.moved.rows : []).map(([name, before, after]) => [name, after - before]));
-        this.root = this.node(null, view.data.paths, null);
-        this.top = this.root;
-        this.before = []; // what was zoomed to, to go back to
-    }
-
-    node(name, [own, below], parent) {
-        const made = {name, parent, below: []};
-        made.below = below.map(([number, ...path]) => this.node(number, path, made)).sort((one, other) => other.all - one.all);
-        made.all = own + made.below.reduce((sum, each) => sum + each.all, 0);
-        return made;
-    }
-
-    elements() {
-        this.svg = element("svg", {class: "flame", role: "tree", "aria-label": "flame graph"});
-        this.told = element("p", {id: "told", class: "dim"}, this.help());
-        this.svg.addEventListener("keydown", (event) => this.key(event));
-        this.observer = new ResizeObserver(() => this.draw());
-        this.observer.observe(document.getElementById("main"));
-        const heading = element("h2", {}, "Flame graph ");
-        const buttons = element("form", {});
-        if (this.view.moved) {
-            for (const [text, yes] of [["colour by part", false], ["colour by change", true]]) {
-                const button = element("button", {type: "button", "aria-pressed": String(this.byChange === yes)}, text);
-                button.addEventListener("click", () => {
-                    const asked = new URLSearchParams(location.hash.slice(1));
-                    asked.set("colour", yes ? "change" : "part");
-                    location.hash = asked;
-                });
-                buttons.append(button);
-            }
-        }
-        return [heading, buttons, this.svg, this.told];
-    }
-
-    help() {
-        const how = this.view.data.exact ? "Every path was seen." : "Paths are estimated from who called whom.";
-        const colour = this.byChange ? "Warm: the function itself executes more than before; cold: less." : "Colours are parts.";
-        return `${how} ${colour} Arrow keys walk, Enter zooms, Escape goes back.`;
-    }
-
-    draw() {
-        if (!this.svg.isConnected) {
-            this.observer.disconnect(); // another page is shown by now
-            return;
-        }
-        const width = this.svg.clientWidth || this.svg.parentElement.clientWidth;
-        if (!width || width === this.drawn) {
-            return;
-        }
-        this.drawn = width;
-        const chosen = this.svg.querySelector("g:focus");
-        const boxes = [];
-        let depth = 0;
-        const place = (node, left, scale, level) => {
-            const wide = node.all * scale;
-            if (wide < 0.7) {
-                return;
-            }
-            depth = Math.max(depth, level);
-            boxes.push(this.box(node, left, wide, level));
-            let at = left;
-            for (const below of node.below) {
-                place(below, at, scale, level + 1);
-                at += below.all * scale;
-            }
-        };
-        const above = [];
-        for (let node = this.top; node.parent; node = node.parent) {
-            above.unshift(node);
-        }
-        above.slice(0, -1).forEach((node, level) => boxes.push(this.box(node, 0, width, level)));
-        if (this.top === this.root) {
-            let at = 0;
-            for (const below of this.root.below) {
-                place(below, at, width / this.root.all, 0);
-                at += below.all * width / this.root.all;
-            }
-        } else {
-            place(this.top, 0, width / this.top.all, above.length - 1);
-        }
-        const height = (depth + 1) * this.row;
-        this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-        this.svg.setAttribute("height", height);
-        this.svg.replaceChildren(...boxes);
-        if (boxes.length) {
-            boxes[0].setAttribute("tabindex", "0");
-        }
-        if (chosen) {
-            this.focus(this.top === this.root ? this.root.below[0] : this.top);
+function flameGraph(view, byChange) {
+    const buttons = element("form", {});
+    if (view.moved) {
+        for (const [text, yes] of [["colour by part", false], ["colour by change", true]]) {
+            const button = element("button", {type: "button", "aria-pressed": String(byChange === yes)}, text);
+            button.addEventListener("click", () => {
+                const asked = new URLSearchParams(location.hash.slice(1));
+                asked.set("colour", yes ? "change" : "part");
+                location.hash = asked;
+            });
+            buttons.append(button);
         }
     }
-
-    box(node, left, wide, level) {
-        const [name, , part] = this.view.bundle.names[node.name];
-        const letters = Math.floor((wide - 6) / 6.7);
-        const text = letters < 3 ? undefined : element("text", {x: left + 3, y: level * this.row + 13},
-            name.length > letters ? `${name.slice(0, letters - 1)}…` : name);
-        const gain = this.gain.get(node.name) || 0;
-        const depth = gain === 0 ? 0 : 35 + 55 * Math.min(1, Math.abs(gain) / (Math.abs(this.view.change) || Math.abs(gain)));
-        const colour = this.byChange ? `--hue: ${gain > 0 ? 8 : 215}; --depth: ${depth}%` : `--hue: ${hue(part)}`;
-        const made = element("g", {role: "treeitem", tabindex: "-1", "aria-label": this.tell(node),
-            class: this.byChange ? "heat" : undefined, style: colour},
-        element("rect", {x: left, y: level * this.row, width: wide, height: this.row - 1}),
-        ...(text ? [text] : []));
-        node.drawn = made;
-        made.addEventListener("click", () => this.enter(node));
-        made.addEventListener("mouseenter", () => this.say(node));
-        made.addEventListener("focus", () => this.say(node));
-        made.node = node;
-        return made;
-    }
-
-    tell(node) {
-        const [name, place, part] = this.view.bundle.names[node.name];
-        const gain = this.gain.get(node.name);
-        const all = this.view.perCall(node.all);
-        return `${name} ${place} (${this.view.bundle.parts[part]}): ${readable(all)}, ${percent(node.all / this.view.data.total)}` +
-            (gain ? `; the function itself, everywhere: ${signed(gain, readable)}` : "");
-    }
-
-    say(node) {
-        this.told.textContent = this.tell(node);
-    }
-
-    enter(node) {
-        if (node !== this.top) {
-            this.before.push(this.top);
-            this.zoom(node);
-        }
-    }
-
-    zoom(node) {
-        this.top = node;
-        this.drawn = 0;
-        this.draw();
-        this.focus(node === this.root ? this.root.below[0] : node);
-    }
-
-    focus(node) {
-        if (node && node.drawn && node.drawn.isConnected) {
-            node.drawn.focus();
-        }
-    }
-
-    key(event) {
-        const node = event.target.node;
-        if (!node) {
-            return;
-        }
-        const sides = node.parent.below;
-        const step = (by) => sides[sides.indexOf(node) + by];
-        const moves = {ArrowDown: () => node.below[0], ArrowUp: () => node.parent, ArrowRight: () => step(1), ArrowLeft: () => step(-1)};
-        if (event.key in moves) {
-            this.focus(moves[event.key]());
-        } else if (event.key === "Enter" || event.key === " ") {
-            this.enter(node);
-        } else if (event.key === "Escape") {
-            this.zoom(this.before.pop() || this.root);
-        } else {
-            return;
-        }
-        event.preventDefault();
-    }
+    const how = view.data.exact ? "Every path was seen." : "Paths are estimated from who called whom.";
+    const colour = byChange ? "Warm: the path executes more than before; cold: less." : "Colours are parts.";
+    const told = element("p", {id: "told", class: "dim"}, `${how} ${colour} Arrow keys walk, Enter zooms, Escape goes back.`);
+    const {svg} = new Flame(view.data.flame, byChange, (words) => { told.textContent = words; });
+    svg.setAttribute("role", "tree");
+    svg.setAttribute("aria-label", "flame graph");
+    return [element("h2", {}, "Flame graph "), buttons, svg, told];
 }
 
 window.addEventListener("hashchange", show);

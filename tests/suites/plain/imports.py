@@ -1,6 +1,10 @@
-"""Tells what of the harness a worker sees, as the reason why it cannot be counted."""
+"""Tells what a worker sees of the harness and of chance, as the reason why it cannot be counted."""
 
+import os
+import random
 import sys
+import tempfile
+import uuid
 from pathlib import Path
 
 import harness
@@ -8,7 +12,7 @@ from harness import CountError, Workload
 
 
 class Imports(Workload):
-    params = ["modules", "files"]
+    params = ["modules", "files", "chance"]
     param_names = ["what"]
 
     def setup(self, what):
@@ -16,6 +20,13 @@ class Imports(Workload):
         found = {
             "modules": [name for name in sys.modules if name.partition(".")[0] == "harness"],
             "files": [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()],
+            "chance": [
+                f"bytes={os.urandom(8).hex()}",
+                f"number={random.Random().random()}",
+                f"shared={random.random()}",
+                f"temporary={os.path.basename(tempfile.mkdtemp())}",
+                f"uuid={uuid.uuid4()}",
+            ],
         }
         raise CountError(" ".join(["it sees:", *sorted(found[what])]))
 
