@@ -171,7 +171,7 @@ def test_links_of_the_repositorys_own_pages_lead_somewhere(page):
 
 @pytest.mark.torch_native
 def test_python_examples_are_whole_files_of_benchmarks(tmp_path):
-    """Here that they are declared rightly; test_torch_statements.py counts them."""
+    """Here that they are declared rightly; tests/pytorch/test_statements.py counts them."""
     suite = tmp_path / "copied_from_docs"
     suite.mkdir()
     shutil.copy(ROOT / "benchmarks/__init__.py", suite)

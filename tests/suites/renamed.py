@@ -1,5 +1,5 @@
 """Changes torch in the server that imports it first, as a release might: Inductor's event has another name, and it
-compiles with more threads than the variable says. Copied into `small_suite` by test_torch.py."""
+compiles with more threads than the variable says. Copied into `small_suite` by test_counts_of_torch.py."""
 
 import os
 

@@ -1,5 +1,5 @@
 """The benchmarks' own classes with smaller sizes, and fewer calls of those that call what is small already; copied
-beside them into a package `small_suite` by test_torch.py."""
+beside them into a package `small_suite` by test_counts_of_torch.py."""
 
 import torch
 from small_suite.aotdispatcher import BACKEND, AOTDispatcher

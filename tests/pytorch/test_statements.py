@@ -20,7 +20,7 @@ from harness.pytorch import builds
 from harness.suite import workload
 from harness.suite.selection import find
 from tests.conftest import ROOT
-from tests.test_definitions import GROUPS, group
+from tests.inside.test_definitions import GROUPS, group
 
 pytestmark = pytest.mark.torch
 

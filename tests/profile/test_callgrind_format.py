@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 
 from harness.inside import counters
 from harness.profile import callgrind_format
 from harness.profile.symbols import Function
+from tests.conftest import ROOT
 
-FILES = Path(__file__).parent / "callgrind_files"
+FILES = ROOT / "tests/callgrind_files"
 
 
 def text(name):

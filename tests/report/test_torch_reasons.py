@@ -17,7 +17,7 @@ from harness.pytorch.components import COMPONENTS
 from harness.store import records
 from harness.suite import workload
 from harness.suite.selection import all_workloads, find
-from tests.test_torch import suite  # noqa: F401 - a fixture
+from tests.pytorch.test_counts_of_torch import suite  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.torch
 CASES = {"SmallDetach": ("cpu",), "SmallAOTDispatcher": (True, True, "cpu"), "SmallAdd1": ("plain", False, "cpu")}

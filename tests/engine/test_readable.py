@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from harness.engine import counters, valgrind
 from harness.inside.counters import read_total
+from tests.conftest import ROOT
 
-PROGRAM = Path(__file__).parent / "programs/bodies.cpp"
+PROGRAM = ROOT / "tests/programs/bodies.cpp"
 
 
 @pytest.fixture(autouse=True)

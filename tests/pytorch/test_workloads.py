@@ -23,7 +23,7 @@ pytestmark = pytest.mark.torch_native
 #: Imported by the first test of this file, so that whoever only looks for tests need not wait for it.
 torch: Any = None
 SUITE = ROOT / "benchmarks"
-#: Those that test_torch.py looks at, with the counters.
+#: Those that test_counts_of_torch.py looks at, with the counters.
 ELSEWHERE = {"AOTDispatcher", "InlineChain", "Add1", "Detach"}
 
 
@@ -429,7 +429,7 @@ def test_workload_files_are_short_and_every_class_says_why_it_is_there():
 
 
 def test_every_workload_is_looked_at():
-    """A workload is looked at by a test of this file that names it in a string, or by test_torch.py."""
+    """A workload is looked at by a test of this file that names it in a string, or by test_counts_of_torch.py."""
     tests = [
         node
         for node in ast.parse(Path(__file__).read_text()).body
