@@ -58,6 +58,11 @@ def commands(text: str) -> list[str]:
     return [line.strip() for line in typed if line.strip()]
 
 
+def prose(text: str) -> str:
+    """A page less its blocks, so that every backtick that is left opens or closes a name."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
 def rows(page: str, heading: str) -> list[list[str]]:
     """The cells of the table under the line `heading` of a page, less its header."""
     text = "\n" + (ROOT / "docs" / page).read_text()
@@ -151,6 +156,14 @@ def test_scripts_that_are_named_are_there_and_know_their_options(page):
         if len(words) > 1 and words[1].startswith("scripts/"):
             text = (ROOT / words[1]).read_text()
             assert all(f'"{word}"' in text for word in words if word.startswith("--")), line
+
+
+@every_page
+def test_files_of_the_repository_that_are_named_are_there(page):
+    """Except what lies in PyTorch's own folder `benchmarks`, and the file that a page asks its reader to write."""
+    elsewhere = r"benchmarks/(dynamo|instruction_counts)\b|benchmarks/index\.py$"
+    for found in re.findall(r"`((?:harness|benchmarks|scripts)/[^\s`]*)", prose(page.read_text())):
+        assert (ROOT / found).exists() or re.match(elsewhere, found), found
 
 
 @every_page
