@@ -1,9 +1,9 @@
 """asv's publisher of the overview and of reasons: every case at a glance; for each benchmark and commit, where the
 instructions went and what moved.
 
-A configuration that names this module in `plugins` gets, with `asv publish`, what is kept beside its results (kept.py)
-as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which reads what it is
-asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
+A configuration that names this module in `plugins` gets, with `asv publish`, what is kept beside its results (see
+store/records.py) as pages beside asv's own, and asv's pages lead there. They are one page, site/reasons.html, which
+reads what it is asked for; links to it hold the commit's hash, and so stay valid as long as that commit is published.
 
     <html>/index.html, overview.css, overview.js, overview.json    the first page (overview.py)
     <html>/asv.html                                                asv's own, which lay there

@@ -1,7 +1,7 @@
 """asv's side of a bisection: its configuration, the environment that counts, and the results that it saves and reads.
 
-asv is a library here, and only here and in asv_git. A saved result is taken as known only if the record that was kept
-beside it (see kept.py) says that it was counted on the same binaries.
+asv is a library in this package, and in no other. A saved result is taken as known only if the record that was kept
+beside it (see store/records.py) says that it was counted on the same binaries.
 """
 
 from __future__ import annotations

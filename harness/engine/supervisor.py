@@ -1,6 +1,6 @@
 """The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
 
-Started by session.start as a process of its own, in a session of its own, with its configuration as JSON on
+Started by client.start as a process of its own, in a session of its own, with its configuration as JSON on
 standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in
 a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone,
 or nothing was asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.

@@ -1,7 +1,7 @@
 """Where one part of a program ends and the next begins, as its developers see it: functions -> parts. Pure.
 
 Every function belongs to the first part whose pattern is found in it. A suite's rules bring the parts of what it counts
-(see torch_seams.py); these here are of every Python program.
+(PyTorch's are in pytorch/components.py); these here are of every Python program.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     .asv/counts/<commit>/<environment>/<benchmark>/<parameters>/
         callgrind.out.gz    the profile that the count came from, as Callgrind wrote it
-        profile.json.gz     the same, read (profiles.py)
+        profile.json.gz     the same, read (profile/model.py)
         count.json          instructions per call, total, overhead, calls, layouts, notes, numbers, seconds, fingerprint
         python/             where somebody asked for it: the case once more, by Python function
             profile.json.gz, count.json
