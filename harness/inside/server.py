@@ -33,8 +33,10 @@ def main() -> None:
     reports = socket.socket(fileno=protocol.REPORTS)
     os.urandom = _RepeatedBytes()
     random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
-    # tempfile has taken its own: the names of temporary files and folders become keys of tables too.
+    # Two modules have taken their own: the names of temporary files and folders become keys of tables too, and numpy
+    # chooses its seed by `secrets`.
     tempfile._Random = _RepeatingRandom  # type: ignore[attr-defined]
+    random._urandom = os.urandom  # type: ignore[attr-defined]
     random.seed(0)
     _repeat_the_clock()
     try:

@@ -385,6 +385,20 @@ def test_training_is_rehearsed_where_autograd_starts_no_threads(monkeypatch, for
     assert rehearsal.failed == {} and adapter.PHASES.keys() <= rehearsal.seen.events
 
 
+def test_the_time_that_guards_take_is_told_as_one_number(monkeypatch):
+    """It goes into Dynamo's metrics, and its digits would decide where later objects lie."""
+    from torch._dynamo import guards
+    from torch._dynamo.utils import clear_compilation_metrics, get_compilation_metrics
+
+    evaluated = []
+    real = guards.profile_guard_manager
+    monkeypatch.setattr(guards, "profile_guard_manager", lambda *given: evaluated.append(real(*given)) or evaluated[-1])
+    adapter._tell_one_latency()
+    clear_compilation_metrics()
+    torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2))
+    assert [metrics.guard_latency_us for metrics in get_compilation_metrics()] == [1] and evaluated[0] > 0
+
+
 def workloads() -> list[Any]:
     return [one for one in all_workloads(SUITE) if not issubclass(one, Statements)]
 

@@ -229,6 +229,22 @@ def _compile_for_avx2() -> str | None:
     return f"Inductor does not compile for {MARCH} ({found}): on a processor with AVX-512 its kernels end their cases"
 
 
+def _tell_one_latency() -> None:
+    """Dynamo evaluates the guards that it has built once, takes the time by a clock in C++, and writes the microseconds
+    into its metrics. How many digits they had decided where later objects lay: a server that started on a busy machine
+    counted 0.1 % more or less. The guards are evaluated as ever; the time that is told is always the same."""
+    guards: Any = importlib.import_module("torch._dynamo.guards")
+    evaluate = getattr(guards, "profile_guard_manager", None)
+    if evaluate is None:
+        return  # a release that takes no time
+
+    def evaluated(*given: Any) -> float:
+        evaluate(*given)
+        return 1.0
+
+    guards.profile_guard_manager = evaluated
+
+
 def _rehearse() -> internals.Rehearsal:
     """Compile something that no workload compiles, with every backend: what only the first compile of a process does
     (rules and patterns registered, tables built) then no worker has to do again. Where something cannot be compiled,
@@ -313,6 +329,7 @@ class TorchRules(Rules):
                 if f"{name}.".startswith(f"{missing}."):  # else what it needs of others, which need not be installed
                     absent.append(name)
         processor = _compile_for_avx2()
+        _tell_one_latency()
         rehearsal = _rehearse()
         self._rehearsed = rehearsal.done
         self.found = internals.look(PHASES, absent, rehearsal, processor)

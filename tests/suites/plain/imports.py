@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 import sys
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ class Imports(Workload):
             "files": [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()],
             "chance": [
                 f"bytes={os.urandom(8).hex()}",
+                f"secret={secrets.randbits(128)}",
                 f"number={random.Random().random()}",
                 f"shared={random.random()}",
                 f"temporary={os.path.basename(tempfile.mkdtemp())}",
