@@ -1,4 +1,4 @@
-"""The hold on the process that counts commits for a bisection: its start, what it is asked, its end."""
+"""The process that counts commits for a bisection, as the search sees it: start it, ask it for counts, end it."""
 
 from __future__ import annotations
 

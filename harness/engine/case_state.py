@@ -1,4 +1,4 @@
-"""What a case is going through at a supervisor."""
+"""What the supervisor knows of a case, from the first ask to the last answer."""
 
 from __future__ import annotations
 

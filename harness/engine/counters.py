@@ -1,5 +1,6 @@
-"""What starts a server that a kind of counter can count in: valgrind with one of its tools, or nothing. What counts
-inside, and what the kinds are, is inside/counters.py.
+"""How a server is started for each kind of counter: under valgrind with one of its tools, or natively.
+
+The kinds, and the half of each that counts, are in inside/counters.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The supervisor's hold on one fork server: its command line, its sockets, its end."""
+"""One fork server, as the supervisor sees it: start it, send it requests, receive its reports, end it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The supervisor's hold on what is built natively before cases can be counted: each need once, by a process of its own.
+"""What cases need built natively before they can be counted. A process of its own builds each need, once.
 
-A case whose needs are not met is held until they are. What fails fails for all cases that need it.
+The supervisor holds a case back until its needs are built. Where a build fails, every case that needs it fails.
 """
 
 from __future__ import annotations

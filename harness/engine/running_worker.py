@@ -1,4 +1,4 @@
-"""A worker that is being waited for, as the supervisor knows it; and why it ended, should it end without a report."""
+"""A worker that counts, as the supervisor sees it, and why it ended if it sent no report."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Trees in an environment (see tree.py): one in site-packages in the place of what pip installed, or some for a while.
+"""Install a commit's Python into site-packages, or into a temporary tree for a bisection. tree.py makes the trees.
 
 <environment>/overlay/wheel/...     the packages that pip installed, set aside by renaming
 <environment>/overlay/tree.json     which tree site-packages hold; absent while they are being changed
-<environment>/overlay/trees/...     trees of a while, which a bisection counts
+<environment>/overlay/trees/...     temporary trees, which a bisection counts
 <environment>/overlay/bytecode/     compiled files, by content and name
 """
 

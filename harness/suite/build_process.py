@@ -1,4 +1,4 @@
-"""A process that builds, natively, what a workload's cases need before they can be counted.
+"""A process that builds natively what the cases of a workload need before they can be counted.
 
 Started by the supervisor with the server's environment, so that it sees the same copy of the suite.
 Arguments: the workload's module and class, the name of the need, the folder to fill, the cache folder.

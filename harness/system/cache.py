@@ -1,7 +1,7 @@
 """What is built once and kept for later runs, in the user's cache folder, under names that say what it was built of.
 
-Some of it is loaded into processes, so what somebody else may have put there or changed is not taken: the folder is
-then as good as not there, and what is needed is built anew.
+Some of it is loaded into processes. So what somebody else may have put there or changed is not used: it is built anew,
+as if the folder were not there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which Python can count: the one whose insides the harness's C was written for and tried on."""
+"""Which Python can count: the version whose internals the harness's C code was written for and tested with."""
 
 from __future__ import annotations
 
