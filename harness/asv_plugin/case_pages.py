@@ -47,17 +47,17 @@ class Bundle:
 
         Returns what a page of many cases shows of it, by Python function where there is that: the shares of its parts,
         and the function that moved most (name, place, instructions a call), None where none did."""
-        told = {name: self._view(*runs) for name, runs in views.items()}
-        self._cases.append({**case, "views": told})
-        chosen = "python" if "python" in told else "c"
-        whole = told[chosen]["total"] - told[chosen]["overhead"]
+        shown = {name: self._view(*runs) for name, runs in views.items()}
+        self._cases.append({**case, "views": shown})
+        chosen = "python" if "python" in shown else "c"
+        whole = shown[chosen]["total"] - shown[chosen]["overhead"]
         parts = list(self._parts)
-        moved = told[chosen].get("moved", {}).get("rows")
+        moved = shown[chosen].get("moved", {}).get("rows")
         if moved:
             number, base, head, _ = moved[0]
             moved = [*self._names[number][:2], head - base]
         return {
-            "parts": {parts[part]: own / whole for part, own in told[chosen]["parts"] if own > 0},
+            "parts": {parts[part]: own / whole for part, own in shown[chosen]["parts"] if own > 0},
             "moved": moved or None,
         }
 
@@ -74,15 +74,15 @@ class Bundle:
         }
         functions: list[list[Any]] = []
         for name in sorted(shown, key=lambda name: (-spent[name].own, name)):
-            each = spent[name]
-            if each.seen:
+            cost = spent[name]
+            if cost.seen:
                 below = profile.native.get(name, {})
                 largest = sorted(below.items(), key=lambda item: -item[1])[:_NATIVE]
                 under = [[self._number(native), instructions] for native, instructions in largest]
                 line = profile.lines.get(name, 0)
-                functions.append([self._number(name), each.own, each.inclusive, each.calls, line, under])
-        left = sum(each.own for each in spent.values()) - sum(row[1] for row in functions)
-        told = {
+                functions.append([self._number(name), cost.own, cost.inclusive, cost.calls, line, under])
+        left = sum(cost.own for cost in spent.values()) - sum(row[1] for row in functions)
+        view = {
             "total": profile.total,
             "overhead": run.overhead,
             "calls": run.calls,
@@ -93,16 +93,18 @@ class Bundle:
             "functions left": [len(spent) - len(functions), left],
             "flame": flame.graph(run, self._components, before, least=_LEAST, parts=self._parts).text,
         }
-        return told if before is None else {**told, "moved": self._moved(before, run)}
+        return view if before is None else {**view, "moved": self._moved(before, run)}
 
     def _moved(self, before: Run, run: Run) -> dict[str, Any]:
-        found = comparison.compare(before, run)
+        difference = comparison.compare(before, run)
         return {
-            "base": found.base,
-            "head": found.head,
-            "overhead": found.overhead,
-            "rows": [[self._number(row.function), row.base, row.head, row.line or 0] for row in found.rows[:_MOVED]],
-            "left": list(found.rest(_MOVED)),
+            "base": difference.base,
+            "head": difference.head,
+            "overhead": difference.overhead,
+            "rows": [
+                [self._number(row.function), row.base, row.head, row.line or 0] for row in difference.rows[:_MOVED]
+            ],
+            "left": list(difference.rest(_MOVED)),
         }
 
     def _number(self, name: Function) -> int:

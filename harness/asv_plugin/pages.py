@@ -106,29 +106,29 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         # Commits that were counted to be compared have no results of asv's, and reasons all the same.
         numbers = {**repo.get_revisions(set(records.commits(root))), **revisions}
         commits = sorted(numbers, key=lambda commit: numbers[commit])
-        found = _published(root, commits, versions)
-        summaries = _write(found, html / _DATA)
-        told: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
+        published = _published(root, commits, versions)
+        summaries = _write(published, html / _DATA)
+        benchmarks_by_commit: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
         for (commit, environment), summary in summaries.items():
-            told[commit][environment] = sorted(summary)
+            benchmarks_by_commit[commit][environment] = sorted(summary)
         shown = {commit for by_commit in counted.values() for commit in by_commit}
         every = Repository(objects_of(repo)).described(
-            [commit for commit in commits if commit in told or commit in shown]
+            [commit for commit in commits if commit in benchmarks_by_commit or commit in shown]
         )
         overview_page = overview.page(
             conf.project,
             conf.hash_length,
-            [each for each in every if each[0] in shown],
+            [one for one in every if one[0] in shown],
             history.histories(counted, benchmarks, [commit for commit, _, _ in every if commit in shown]),
             _details(summaries, commits),
         )
         (html / "overview.json").write_text(json.dumps(overview_page, separators=(",", ":")))
-        described = [each for each in every if each[0] in told]
+        described = [one for one in every if one[0] in benchmarks_by_commit]
         index = {
             "project": conf.project,
             "digits": conf.hash_length,
             "commits": [
-                {"hash": commit, "seconds": seconds, "subject": subject, "environments": told[commit]}
+                {"hash": commit, "seconds": seconds, "subject": subject, "environments": benchmarks_by_commit[commit]}
                 for commit, seconds, subject in described
             ],
         }
@@ -141,32 +141,32 @@ def _details(
 ) -> dict[tuple[str, str, tuple[str, ...]], overview.Detail]:
     """What is behind each case's newest count that has a profile."""
     place = {commit: number for number, commit in enumerate(commits)}
-    found = {}
+    details = {}
     for commit, environment in sorted(summaries, key=lambda key: place[key[0]]):
         for benchmark, rows in summaries[commit, environment].items():
             for row in rows:
                 key = (environment, benchmark, tuple(row["asv"]))
                 moved = tuple(row["moved"]) if row.get("moved") else None
-                found[key] = overview.Detail(commit, row["parts"], moved, row["notes"])
-    return found
+                details[key] = overview.Detail(commit, row["parts"], moved, row["notes"])
+    return details
 
 
 def _published(root: Path, commits: Iterable[str], versions: Mapping[str, str]) -> dict[_Series, list[KeptCount]]:
     """What is kept of these commits, in their order, of benchmarks as they are now."""
-    found: dict[_Series, list[KeptCount]] = collections.defaultdict(list)
+    published: dict[_Series, list[KeptCount]] = collections.defaultdict(list)
     for commit in commits:
-        for each in records.find(root, commit):
-            version = versions.get(each.record["benchmark"])
-            if each.has_profile and version is not None and each.record.get("version", version) == version:
-                found[each.record["environment"], each.record["benchmark"]].append(each)
-    return found
+        for count in records.find(root, commit):
+            version = versions.get(count.record["benchmark"])
+            if count.has_profile and version is not None and count.record.get("version", version) == version:
+                published[count.record["environment"], count.record["benchmark"]].append(count)
+    return published
 
 
-def _write(found: dict[_Series, list[KeptCount]], target: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def _write(published: dict[_Series, list[KeptCount]], target: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """Write every bundle; returns by commit and environment, and then by benchmark, what its cases counted."""
     summaries: dict[tuple[str, str], dict[str, Any]] = collections.defaultdict(dict)
     # Processes, not threads: reading profiles is Python's own work. The largest first.
-    ordered = sorted(found.items(), key=lambda item: -sum(each.size for each in item[1]))
+    ordered = sorted(published.items(), key=lambda item: -sum(count.size for count in item[1]))
     context = multiprocessing.get_context("fork")
     # What they read is trees without cycles, which nobody need search for garbage.
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context, gc.disable) as pool:
@@ -184,48 +184,48 @@ def _write(found: dict[_Series, list[KeptCount]], target: Path) -> dict[tuple[st
 def _write_series(several: list[KeptCount], target: Path) -> dict[str, Any]:
     """Write one benchmark's bundles of one environment, commit by commit; returns by commit what its cases counted."""
     before: dict[tuple[str, ...], tuple[KeptCount, dict[str, Run]]] = {}
-    told: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     by_commit: dict[str, list[KeptCount]] = collections.defaultdict(list)
-    for each in several:
-        by_commit[each.record["commit"]].append(each)
+    for count in several:
+        by_commit[count.record["commit"]].append(count)
     for commit, cases in by_commit.items():
         bundle = case_pages.Bundle(cases[0].components)
         summary = []
-        for each in cases:
-            key = tuple(each.record["parameters"])
+        for count in cases:
+            key = tuple(count.record["parameters"])
             try:
-                runs = _runs(each)
+                runs = _runs(count)
             except (OSError, ValueError) as error:
-                log.warning(f"the profile in {each.folder} cannot be read: {error}")
+                log.warning(f"the profile in {count.folder} cannot be read: {error}")
                 continue
             last, last_runs = before.get(key, (None, {}))
             case: dict[str, Any] = {
-                "parameters": each.parameters,
-                "asv": each.asv_texts,
-                "notes": each.notes,
-                "fingerprint": each.fingerprint,
+                "parameters": count.parameters,
+                "asv": count.asv_texts,
+                "notes": count.notes,
+                "fingerprint": count.fingerprint,
             }
             row = {
-                "parameters": each.parameters,
-                "asv": each.asv_texts,
-                "number": each.record["instructions per call"],
-                "notes": each.notes,
+                "parameters": count.parameters,
+                "asv": count.asv_texts,
+                "number": count.record["instructions per call"],
+                "notes": count.notes,
             }
             if last is not None:
-                case |= {"before": last.record["commit"], "differs": each.differs_from(last)}
+                case |= {"before": last.record["commit"], "differs": count.differs_from(last)}
                 row["before"] = last.record["instructions per call"]
             views = {name: (run, last_runs.get(name)) for name, run in runs.items()}
             summary.append({**row, **bundle.add(case, views)})
-            before[key] = each, {**last_runs, **runs}
+            before[key] = count, {**last_runs, **runs}
         if summary:
-            told[commit] = summary
+            summaries[commit] = summary
             environment, benchmark = cases[0].record["environment"], cases[0].record["benchmark"]
             _pack(target / commit / _file_name(environment) / f"{_file_name(benchmark)}.json.gz", bundle.told())
-    return told
+    return summaries
 
 
-def _runs(each: KeptCount) -> dict[str, Run]:
-    views = {"c": each, "python": each.by_python}
+def _runs(count: KeptCount) -> dict[str, Run]:
+    views = {"c": count, "python": count.by_python}
     return {name: view.run() for name, view in views.items() if view is not None and view.has_profile}
 
 
@@ -234,6 +234,6 @@ def _file_name(name: str) -> str:
     return re.sub(r"^\.", "%2E", urllib.parse.quote(name, safe="!'()*"))
 
 
-def _pack(path: Path, told: object) -> None:
+def _pack(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    records.pack(path, json.dumps(told, separators=(",", ":")).encode())
+    records.pack(path, json.dumps(content, separators=(",", ":")).encode())

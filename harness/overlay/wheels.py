@@ -59,15 +59,15 @@ class Wheel(_Build):
     def files(self) -> dict[str, str]:
         """Every file of its packages, bytecode left out; with the blob that git would make of it, or "" for what is
         native."""
-        found = {}
+        blobs = {}
         for package in pytorch_files.PACKAGES:
             for folder, folders, names in os.walk(self.folder / package):
                 folders[:] = sorted(name for name in folders if name != "__pycache__")
                 for name in sorted(names):
                     file = Path(folder, name)
                     path = str(file.relative_to(self.folder))
-                    found[path] = "" if pytorch_files.belongs_to_binaries(path, None) else blob(file.read_bytes())
-        return found
+                    blobs[path] = "" if pytorch_files.belongs_to_binaries(path, None) else blob(file.read_bytes())
+        return blobs
 
 
 def blob(content: bytes) -> str:
@@ -89,10 +89,10 @@ def unpacked(folder: Path) -> Wheel:
 
 
 def _named(text: str, place: str) -> tuple[str, str]:
-    found = pytorch_files.version_and_commit(text)
-    if found is None:
+    version = pytorch_files.version_and_commit(text)
+    if version is None:
         raise OverlayError(f"{place} names no commit (git_version): only a wheel built from a commit can be laid over")
-    return found
+    return version
 
 
 # Several
@@ -151,13 +151,13 @@ def _listed(where: Path) -> list[Path]:
     lines = [line.partition("#")[0].strip() for line in where.read_text().splitlines()]
     options = [word for line in lines if line.startswith("-") for word in line.split()]
     options = [str(where.parent / word) if (where.parent / word).exists() else word for word in options]
-    found = []
+    wheels = []
     for line in lines:
         if line.endswith(".whl"):
-            found.append(where.parent / line)
+            wheels.append(where.parent / line)
         elif line and not line.startswith("-"):
-            found.append(_downloaded(line, options))
-    return found
+            wheels.append(_downloaded(line, options))
+    return wheels
 
 
 def _kept(*names: str) -> Path:

@@ -34,11 +34,11 @@ def explain(options: Options, name: str) -> int:
     view by Python function was asked for and could not be had."""
     views = resolve.at_commit(options.wanted, name)
     _one_case(options, len(views))
-    told = []
+    answers = []
     for view in views:
         run, components = _run(view.shown), view.count.components
         if options.json:
-            told.append({**_facts(view.shown), **tables.facts_of(run, components)})
+            answers.append({**_facts(view.shown), **tables.facts_of(run, components)})
         else:
             print(f"{_label(view.count)}  at {view.commit[:10]}")
             print(f"{run.per_call:,.2f} instructions a call ({_how(view.shown)})")
@@ -46,37 +46,37 @@ def explain(options: Options, name: str) -> int:
             print("\n".join(tables.explained(run, components, rows=options.rows, inclusive=options.inclusive)))
         if options.flame is not None:
             _write(options.flame, run, components, f"{_label(view.count)} at {view.commit[:10]}")
-    return _end(options, told, views)
+    return _end(options, answers, views)
 
 
 def diff(options: Options, base: str, head: str) -> int:
     """Print what moved between two commits, by function. The exit status: 1 as for `explain`."""
     pairs = resolve.between_commits(options.wanted, base, head)
     _one_case(options, len(pairs))
-    told = []
+    answers = []
     for was, is_now in pairs:
         before, after, components = _run(was.shown), _run(is_now.shown), is_now.count.components
-        found = comparison.compare(before, after)
+        difference = comparison.compare(before, after)
         differing = is_now.shown.differs_from(was.shown)
-        change = "no change" if found.change == 0 else f"{found.change / found.base:+.3%}"
+        change = "no change" if difference.change == 0 else f"{difference.change / difference.base:+.3%}"
         if options.json:
             facts = {**_facts(is_now.shown), "base": was.commit, "not counted alike": differing}
-            told.append({**facts, **tables.facts_compared(found, after.python)})
+            answers.append({**facts, **tables.facts_compared(difference, after.python)})
         else:
             for line in differing:
                 print(f"not counted alike: {line}")
-            print(f"{_label(is_now.count)}  {found.base:,.2f} -> {found.head:,.2f}  {change}")
-            for line in tables.compared(found, rows=options.rows):
+            print(f"{_label(is_now.count)}  {difference.base:,.2f} -> {difference.head:,.2f}  {change}")
+            for line in tables.compared(difference, rows=options.rows):
                 print(line)
         if options.flame is not None:
             title = f"{_label(is_now.count)}, {was.commit[:10]} to {is_now.commit[:10]}: {change}"
             _write(options.flame, after, components, title, before)
-    return _end(options, told, [after for _, after in pairs])
+    return _end(options, answers, [after for _, after in pairs])
 
 
-def _end(options: Options, told: list[dict[str, Any]], views: Sequence[View]) -> int:
+def _end(options: Options, answers: list[dict[str, Any]], views: Sequence[View]) -> int:
     if options.json:
-        print(json.dumps(told, indent=1))
+        print(json.dumps(answers, indent=1))
     return int(any(view.failed for view in views))
 
 
@@ -85,11 +85,11 @@ def _one_case(options: Options, cases: int) -> None:
         raise SuiteError(f"--flame takes one case, and these are {cases}: choose with --param")
 
 
-def _run(found: KeptCount) -> Run:
+def _run(count: KeptCount) -> Run:
     try:
-        return found.run()
+        return count.run()
     except (OSError, ValueError) as error:
-        raise CountError(f"the profile in {found.folder} cannot be read: {error}; count anew with --again") from None
+        raise CountError(f"the profile in {count.folder} cannot be read: {error}; count anew with --again") from None
 
 
 def _write(path: Path, run: Run, components: Components, title: str, before: Run | None = None) -> None:
@@ -104,23 +104,23 @@ def _write(path: Path, run: Run, components: Components, title: str, before: Run
     print(f"flame graph: {path}", file=sys.stderr)
 
 
-def _label(found: KeptCount) -> str:
-    return "  ".join([found.record["benchmark"], *(f"{name}={value}" for name, value in found.parameters.items())])
+def _label(count: KeptCount) -> str:
+    return "  ".join([count.record["benchmark"], *(f"{name}={value}" for name, value in count.parameters.items())])
 
 
-def _how(found: KeptCount) -> str:
-    known = found.fingerprint
+def _how(count: KeptCount) -> str:
+    known = count.fingerprint
     facts = [f"counted by {known.get('counter', 'an unknown counter')}"]
     return ", ".join(facts + [f"{name} {known[name].split()[0]}" for name in ("torch", "python") if name in known])
 
 
-def _facts(found: KeptCount) -> dict[str, Any]:
-    record = found.record
+def _facts(count: KeptCount) -> dict[str, Any]:
+    record = count.record
     return {
         "benchmark": record["benchmark"],
-        "parameters": found.parameters,
+        "parameters": count.parameters,
         "commit": record["commit"],
         "environment": record["environment"],
-        "notes": found.notes,
-        "fingerprint": found.fingerprint,
+        "notes": count.notes,
+        "fingerprint": count.fingerprint,
     }

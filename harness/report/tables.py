@@ -29,14 +29,16 @@ def explained(run: Run, components: Components, *, rows: int, inclusive: bool) -
         table += _ending(len(figures) - len(shown), small, run, "smaller", [])
         yield from [*columns.lines(["instructions", "", title], table), ""]
 
-    found = comparison.functions(run, inclusive=inclusive)
+    functions = comparison.functions(run, inclusive=inclusive)
     table = []
-    for row in found[:rows]:
+    for row in functions[:rows]:
         figures_of_row = [*_share(row.own, total), *_share(row.inclusive, total), f"{row.calls:,.2f}"]
         table.append([*figures_of_row, _name(row.function, row.line)])
         for function, own in row.native[:_NATIVE_ROWS]:
             table.append([f"{own:,.2f}", "", "", "", "", f"    in {_name(function)}"])
-    table += _ending(len(found[rows:]), sum(row.own for row in found[rows:]), run, "more: the rest", ["", "", ""])
+    table += _ending(
+        len(functions[rows:]), sum(row.own for row in functions[rows:]), run, "more: the rest", ["", "", ""]
+    )
     heads = ["self", "", "inclusive", "", "calls", f"{'Python ' if run.python else ''}function"]
     yield from [*columns.lines(heads, table), ""]
 
@@ -54,24 +56,24 @@ def _ending(left: int, own: float, run: Run, of: str, blank: list[str]) -> Itera
     yield [f"{run.per_call:,.2f}", "", *blank, "in all"]
 
 
-def compared(found: Comparison, *, rows: int) -> Iterator[str]:
+def compared(difference: Comparison, *, rows: int) -> Iterator[str]:
     """Lines, whose first column adds up to the number's change; none where nothing moved."""
-    if not found.rows and not found.overhead:
+    if not difference.rows and not difference.overhead:
         return
 
     def change(instructions: float) -> list[str]:
-        return [f"{instructions:+,.2f}", f"{instructions / found.base:+.3%}"]
+        return [f"{instructions:+,.2f}", f"{instructions / difference.base:+.3%}"]
 
     table = [
         [*change(row.change), f"{row.base:,.2f}", f"{row.head:,.2f}", _name(row.function, row.line)]
-        for row in found.rows[:rows]
+        for row in difference.rows[:rows]
     ]
-    left, rest = found.rest(rows)
+    left, rest = difference.rest(rows)
     if left:
         table.append([*change(rest), "", "", f"{left:,} more: the rest"])
-    if found.overhead:
-        table.append([f"{-found.overhead:+,.2f}", "", "", "", _EMPTY_BODY])
-    table.append([*change(found.change), f"{found.base:,.2f}", f"{found.head:,.2f}", "in all"])
+    if difference.overhead:
+        table.append([f"{-difference.overhead:+,.2f}", "", "", "", _EMPTY_BODY])
+    table.append([*change(difference.change), f"{difference.base:,.2f}", f"{difference.head:,.2f}", "in all"])
     yield from columns.lines(["change", "", "base", "head", "function"], table)
 
 
@@ -103,17 +105,17 @@ def facts_of(run: Run, components: Components) -> dict[str, Any]:
     }
 
 
-def facts_compared(found: Comparison, python: bool) -> dict[str, Any]:
+def facts_compared(difference: Comparison, python: bool) -> dict[str, Any]:
     """Everything that `compared` could show; by Python function if `python`."""
     return {
         "view": "python" if python else "c",
-        "base instructions per call": found.base,
-        "head instructions per call": found.head,
-        "change": found.change,
-        "empty body": -found.overhead,
+        "base instructions per call": difference.base,
+        "head instructions per call": difference.head,
+        "change": difference.change,
+        "empty body": -difference.overhead,
         "functions": [
             {**_named(row.function, row.line, python), "base": row.base, "head": row.head, "change": row.change}
-            for row in found.rows
+            for row in difference.rows
         ],
     }
 
