@@ -23,6 +23,7 @@ def importing(monkeypatch):
 
         monkeypatch.setattr(adapter, "PRELOAD", tuple(missing))
         monkeypatch.setattr(adapter, "importlib", types.SimpleNamespace(import_module=import_module))
+        monkeypatch.setattr(adapter, "_tell_one_latency", lambda: None)
         monkeypatch.setattr(adapter, "_rehearse", lambda: internals.Rehearsal(("eager",)))
         monkeypatch.setattr(adapter, "_compile_for_avx2", lambda: "for another processor")
         monkeypatch.setattr(internals, "look", lambda *given: internals.Found((repr(given[1:]),)))

@@ -1,7 +1,7 @@
 """Work that is another one each time it is called."""
 
 import itertools
-import secrets
+import posix
 
 from harness import Workload
 
@@ -90,4 +90,4 @@ class CollectedGarbage(Garbage):
 
 class RandomBytes(Workload):
     def work(self):
-        return secrets.SystemRandom().getrandbits(64)
+        return posix.urandom(8)
