@@ -119,10 +119,9 @@ def test_the_phases_of_a_compile_add_up_to_it_and_it_is_part_of_the_whole(refere
 
 # What torch's own clocks say of compiling one layer, by phase: the shares of each run but the first. Its times lie
 # under other names than the events that phases are counted by. Waiting for the C++ compiler, which nobody counts, is
-# left out. The clock is the time that this process alone takes, so that it matters little what else is running.
+# left out.
 NATIVE = """
-import gc, json, sys, time
-time.time_ns = time.process_time_ns
+import gc, json, sys
 sys.path.insert(0, sys.argv[1])
 from small_suite.small import SmallLinear
 from torch._dynamo.utils import compilation_time_metrics
