@@ -8,25 +8,32 @@ takes its requests from BARE_CONTROL: from it come the workers that are to count
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import gc
 import hashlib
 import importlib
+import io
 import itertools
 import json
 import os
 import platform
 import random
+import re
 import site
 import socket
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from harness import protocol
 from harness.errors import HarnessError
 from harness.inside import counters, rules, worker
+
+_MAPS = "/proc/self/maps"
 
 
 def main() -> None:
@@ -57,7 +64,8 @@ def main() -> None:
             _serve(client_requests, protocol.BARE_CONTROL, reports, tool, rules.Rules())
             os._exit(0)
         os.close(protocol.BARE_CONTROL)
-        suite_rules.preload()
+        with _mapped_files_without_folders():
+            suite_rules.preload()
         versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
     except HarnessError as error:
         give_up(reports, str(error), "")
@@ -96,6 +104,36 @@ def _keep_names(folder: str) -> None:
         return name if within else real(path, *arguments, **keywords)
 
     os.path.realpath = realpath  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def _mapped_files_without_folders() -> Iterator[None]:
+    """Who opens /proc/self/maps meanwhile reads the names of the libraries, a line each, without their folders.
+
+    torch searches it for a library's name while it is imported. The file holds the real paths of the environment and of
+    valgrind's tool: how large a piece of the heap it filled followed from where the user had put them, and so did all
+    that was allocated after it. That moved counts by up to 0.2 %.
+    """
+    real = builtins.open
+    # One buffer, always as large: also what is made while reading must not depend on the paths.
+    buffer = bytearray(1 << 22)
+
+    def libraries() -> io.StringIO:
+        size = 0
+        with real(_MAPS, "rb", buffering=0) as maps, memoryview(buffer) as view:
+            while count := maps.readinto(view[size:]):
+                size += count
+        names = dict.fromkeys(re.findall(rb"/([^/\n]*\.so[^/\n]*)\n", buffer))
+        return io.StringIO("".join(f"{os.fsdecode(name)}\n" for name in names))
+
+    def opened(file: Any, *arguments: Any, **keywords: Any) -> Any:
+        return libraries() if file == _MAPS else real(file, *arguments, **keywords)
+
+    builtins.open = opened
+    try:
+        yield
+    finally:
+        builtins.open = real
 
 
 def _repeat_the_clock() -> None:

@@ -1,5 +1,6 @@
 """The scratch folder: its slots, and what a server finds in it."""
 
+import mmap
 import os
 import tempfile
 from pathlib import Path
@@ -85,3 +86,23 @@ def test_where_the_servers_links_lead_is_not_seen(tmp_path, monkeypatch):
     assert os.path.realpath(tmp_path / "site/package/../package/module.py") == inside
     assert os.path.realpath(tmp_path / "outside/module.py") == str(tmp_path / "elsewhere/module.py")
     assert os.path.realpath(os.fsencode(inside)) == os.fsencode(tmp_path / "elsewhere/module.py")
+
+
+def test_mapped_files_are_told_without_folders(tmp_path):
+    """torch reads them while it is imported; the room that they took moved all that came after."""
+    told = []
+    for folder in (tmp_path / "a", tmp_path / ("b" * 200)):
+        folder.mkdir()
+        library = folder / "libcopy.so.1"
+        library.write_bytes(b"x" * mmap.PAGESIZE)
+        with (
+            open(library, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ),
+            server._mapped_files_without_folders(),
+            open("/proc/self/maps") as maps,
+        ):
+            told.append(maps.read())
+    assert told[0] == told[1] and "/" not in told[0]
+    assert told[0].splitlines().count("libcopy.so.1") == 1
+    with open("/proc/self/maps") as maps:
+        assert "/" in maps.read()
