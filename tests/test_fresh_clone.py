@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ def clone(tmp_path_factory) -> Path:
     return folder
 
 
-def test_make_bench_counts_publishes_and_says_where_to_look(clone):
+def test_make_bench_counts_publishes_and_says_where_to_look(clone, tmp_path):
     surroundings = {**os.environ, "HOME": str(clone.parent)}
     answer = subprocess.run(
         ["make", "bench", "BENCH=Detach"], cwd=clone, capture_output=True, text=True, timeout=900, env=surroundings
@@ -62,10 +62,14 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone):
     counts = {found["results"]["dtensor.Detach.track_instructions"][0][0] for found in results.values()}
     assert counts == {count}, "both counters count the same, also where the tool of one lies in a folder of long name"
 
-    # The same packages in another place, and another home.
-    command = [sys.executable, *command[1:], "--counter", "readable"]
-    answer = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=300)
-    assert json.loads(answer.stdout)["instructions"] == count, answer.stderr
+    # The same environment in a place whose name is long, and another home, where the tool is not built yet, then is.
+    elsewhere = clone.parent / ("longer" * 20)
+    shutil.copytree(python.parent.parent, elsewhere, copy_function=os.link, symlinks=True)
+    command = [str(elsewhere / "bin/python"), *command[1:], "--counter", "readable"]
+    surroundings["HOME"] = str(tmp_path)
+    for _ in range(2):
+        answer = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=300, env=surroundings)
+        assert json.loads(answer.stdout)["instructions"] == count, answer.stderr
     index = json.loads((clone / ".asv/html/index.json").read_text())
     assert set(index["params"]["env-HARNESS_COUNTER"]) == {"callgrind", "readable"}
     listed = json.loads((clone / ".asv/results/benchmarks.json").read_text())
