@@ -271,10 +271,10 @@ def _bound(code: str, language: Language) -> set[str]:
         tree = ast.parse(code)
     except SyntaxError as error:
         raise SuiteError(f"this Python code does not parse ({error.msg}, line {error.lineno}): {code!r}") from None
-    found = set()
+    names = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         else:
-            found |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return found
+            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names

@@ -50,9 +50,12 @@ class Region:
 
     def read(self) -> list[Reading]:
         """What every run gave, once all are made."""
-        return [Reading(taken.count, taken.profile, self.told(taken), taken.seen) for taken in self.counter.taken()]
+        return [
+            Reading(taken.count, taken.profile, self.further_numbers(taken), taken.seen)
+            for taken in self.counter.taken()
+        ]
 
-    def told(self, taken: Taken) -> dict[str, int]:
+    def further_numbers(self, taken: Taken) -> dict[str, int]:
         """The further numbers of one run."""
         return {}
 

@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _serve(
-    client_requests: Any, control: int, reports: socket.socket, tool: counters.Counter, told: rules.Rules
+    client_requests: Any, control: int, reports: socket.socket, tool: counters.Counter, suite_rules: rules.Rules
 ) -> None:
     """Fork workers until nobody can ask for one any more; in a worker, live its life."""
     client_requests.know_types(_types())
@@ -89,7 +89,7 @@ def _serve(
     if request is not None:
         gc.enable()
         memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
-        worker.live(request, reports, tool, told, memory)
+        worker.live(request, reports, tool, suite_rules, memory)
 
 
 def _keep_names(folder: str) -> None:
@@ -150,14 +150,14 @@ def _repeat_the_clock() -> None:
 
 def _types() -> tuple[type, ...]:
     """Every type that there is, bases first."""
-    found: dict[type, None] = {}
+    types: dict[type, None] = {}
     waiting: list[type] = [object]
     while waiting:
         known = waiting.pop(0)
-        if known not in found:
-            found[known] = None
+        if known not in types:
+            types[known] = None
             waiting += type.__subclasses__(known)
-    return tuple(found)
+    return tuple(types)
 
 
 class _RepeatedBytes:

@@ -226,7 +226,7 @@ def _script(source: str, file: Path) -> Any:
 
 
 def _tell(folder: Path, outcomes: dict[int, dict[str, str]]) -> None:
-    (folder / built_files.TOLD).write_text(json.dumps(outcomes, indent=1))
+    (folder / built_files.OUTCOMES).write_text(json.dumps(outcomes, indent=1))
 
 
 def _shown(args: TimerArgs) -> str:

@@ -26,7 +26,7 @@ def importing(monkeypatch):
         monkeypatch.setattr(adapter, "_tell_one_latency", lambda: None)
         monkeypatch.setattr(adapter, "_rehearse", lambda: internals.Rehearsal(("eager",)))
         monkeypatch.setattr(adapter, "_compile_for_avx2", lambda: "for another processor")
-        monkeypatch.setattr(internals, "look", lambda *given: internals.Found((repr(given[1:]),)))
+        monkeypatch.setattr(internals, "look", lambda *given: internals.Lacks((repr(given[1:]),)))
         return imported
 
     return prepare

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import CountError
 from harness.inside.counters import OpcodeCounter
 from harness.inside.pytorch import adapter, internals
-from harness.inside.pytorch.internals import EFFECTS, NEEDED, Found, Rehearsal, Seen
+from harness.inside.pytorch.internals import EFFECTS, NEEDED, Lacks, Rehearsal, Seen
 
 PARALLEL = "torch.__config__.parallel_info"
 
@@ -49,18 +49,18 @@ def torch(monkeypatch) -> dict[str, Any]:
     return names
 
 
-def look(rehearsal: Rehearsal | None = None, absent: tuple[str, ...] = (), processor: str | None = None) -> Found:
+def look(rehearsal: Rehearsal | None = None, absent: tuple[str, ...] = (), processor: str | None = None) -> Lacks:
     return internals.look(adapter.PHASES, absent, rehearsal or Rehearsal(("eager",), seen=ALL_SEEN), processor)
 
 
 def test_of_a_torch_that_has_everything_nothing_is_said(torch):
-    assert look() == Found()
+    assert look() == Lacks()
 
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_function_or_setting_that_is_gone_is_said(torch, name):
     del torch[name]
-    assert look() == Found((f"torch 9.9 has no {name}: {NEEDED[name]}",))
+    assert look() == Lacks((f"torch 9.9 has no {name}: {NEEDED[name]}",))
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.variable)
@@ -199,7 +199,7 @@ def test_what_inductor_does_within_aotautograd_is_the_backends(dynamo):
 
 
 def test_without_its_events_a_compile_is_told_whole(dynamo, monkeypatch):
-    monkeypatch.setattr(adapter.RULES, "found", Found(no_phases="an event is missing"))
+    monkeypatch.setattr(adapter.RULES, "lacks", Lacks(no_phases="an event is missing"))
     assert numbers("compile", compiles(dynamo)).keys() == {"total"}
     told = numbers("work", compiles(dynamo))
     assert told.keys() == {"compile"} and told["compile"] > 6000
@@ -207,7 +207,7 @@ def test_without_its_events_a_compile_is_told_whole(dynamo, monkeypatch):
 
 def test_without_its_compile_steps_work_is_counted_and_the_compile_region_says_why_not(dynamo, monkeypatch):
     del dynamo.utils._instruction_counter
-    monkeypatch.setattr(adapter.RULES, "found", Found(no_steps="no steps are told of"))
+    monkeypatch.setattr(adapter.RULES, "lacks", Lacks(no_steps="no steps are told of"))
     assert numbers("work", lambda: spend(100)) == {}
     with pytest.raises(CountError, match="no steps are told of"):
         numbers("compile", lambda: spend(100))

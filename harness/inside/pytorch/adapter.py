@@ -66,7 +66,7 @@ MARCH = "x86-64-v3"
 
 #: The phases of a compile, by the events that torch itself times. What happens inside of an event that is not named
 #: here belongs to the phase around it; "rest" is what is in none: caches looked up, code objects made, metrics. An
-#: event that is logged no more would make one phase part of another, so then there are none (Found.no_phases).
+#: event that is logged no more would make one phase part of another, so then there are none (Lacks.no_phases).
 PHASES = {
     "bytecode_tracing": "tracing",
     "build_guards": "guards",
@@ -148,7 +148,7 @@ class WorkRegion(Region):
             self._compiles.disarm()
         self.counter.take("work")
 
-    def told(self, taken: Taken) -> dict[str, int]:
+    def further_numbers(self, taken: Taken) -> dict[str, int]:
         phases = dict(zip(_NAMES, taken.spent, strict=False))
         compiled = sum(phases.values())
         return {"compile": compiled, **_known(phases)} if compiled else {}
@@ -172,8 +172,8 @@ class CompileRegion(Region):
         finally:
             self._compiles.disarm()
         self.counter.take("work")
-        if RULES.found.no_steps is not None:
-            raise CountError(RULES.found.no_steps)
+        if RULES.lacks.no_steps is not None:
+            raise CountError(RULES.lacks.no_steps)
         if self._compiles.entries == 0:
             raise CountError(
                 "the compile region was never entered: `work` compiled nothing "
@@ -188,7 +188,7 @@ class CompileRegion(Region):
         self._compiles.disarm()
         self.counter.take("overhead")
 
-    def told(self, taken: Taken) -> dict[str, int]:
+    def further_numbers(self, taken: Taken) -> dict[str, int]:
         if not taken.spent:
             return {}
         phases = dict(zip(_NAMES, taken.spent, strict=False))
@@ -198,7 +198,7 @@ class CompileRegion(Region):
 
 def _known(phases: dict[str, int]) -> dict[str, int]:
     """The phases; none where this torch does not tell them apart."""
-    return phases if RULES.found.no_phases is None else {}
+    return phases if RULES.lacks.no_phases is None else {}
 
 
 def _compile_for_avx2() -> str | None:
@@ -208,7 +208,7 @@ def _compile_for_avx2() -> str | None:
     cpp = importlib.import_module("torch._inductor.config").cpp
     builder: Any = importlib.import_module("torch._inductor.cpp_builder")
     if hasattr(cpp, "march"):
-        found = f"torch._inductor.config.cpp.march is {cpp.march!r}"
+        setting = f"torch._inductor.config.cpp.march is {cpp.march!r}"
         heeded = cpp.march == MARCH
     elif hasattr(builder, "_get_optimization_cflags"):
         native = builder._get_optimization_cflags
@@ -219,14 +219,14 @@ def _compile_for_avx2() -> str | None:
 
         builder._get_optimization_cflags = flags
         compiling, _ = flags("g++")
-        found = f"torch._inductor.cpp_builder gives the compiler {' '.join(compiling)}"
+        setting = f"torch._inductor.cpp_builder gives the compiler {' '.join(compiling)}"
         heeded = f"march={MARCH}" in compiling
     else:
-        found = "there is neither torch._inductor.config.cpp.march nor cpp_builder._get_optimization_cflags"
+        setting = "there is neither torch._inductor.config.cpp.march nor cpp_builder._get_optimization_cflags"
         heeded = False
     if heeded:
         return None
-    return f"Inductor does not compile for {MARCH} ({found}): on a processor with AVX-512 its kernels end their cases"
+    return f"Inductor does not compile for {MARCH} ({setting}): on a processor with AVX-512 its kernels end their cases"
 
 
 def _tell_one_latency() -> None:
@@ -293,8 +293,8 @@ class TorchRules(Rules):
 
     regions = {"work": WorkRegion, "compile": CompileRegion}
     packages = ("torch", "numpy", "triton")
-    #: What the server found of torch's insides; workers inherit it.
-    found = internals.Found()
+    #: What the imported torch lacks, as the server found it; workers inherit it.
+    lacks = internals.Lacks()
     _rehearsed: tuple[str, ...] = ()
 
     def environment(self) -> dict[str, str]:
@@ -332,10 +332,10 @@ class TorchRules(Rules):
         _tell_one_latency()
         rehearsal = _rehearse()
         self._rehearsed = rehearsal.done
-        self.found = internals.look(PHASES, absent, rehearsal, processor)
+        self.lacks = internals.look(PHASES, absent, rehearsal, processor)
 
     def notes(self) -> tuple[str, ...]:
-        return self.found.notes
+        return self.lacks.notes
 
     def enter_worker(self, folder: str) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import CaseSkipped, CountError
 
 #: In the folder of what was built: the file of each statement, or why it has none.
-TOLD = "told.json"
+OUTCOMES = "outcomes.json"
 #: Calls of a statement before it counts.
 WARM_UPS = 10
 EMPTY_SYMBOL = "empty_loop"
@@ -24,9 +24,9 @@ def symbol(number: int) -> str:
 
 def find(folder: Path, number: int) -> Path:
     """The file that was built for a statement. Raises CountError or CaseSkipped with the reason why there is none."""
-    told: dict[str, str] = json.loads((folder / TOLD).read_text())[str(number)]
-    if "failed" in told:
-        raise CountError(told["failed"])
-    if "skipped" in told:
-        raise CaseSkipped(told["skipped"])
-    return folder / told["file"]
+    outcome: dict[str, str] = json.loads((folder / OUTCOMES).read_text())[str(number)]
+    if "failed" in outcome:
+        raise CountError(outcome["failed"])
+    if "skipped" in outcome:
+        raise CaseSkipped(outcome["skipped"])
+    return folder / outcome["file"]

@@ -33,8 +33,8 @@ class Compiling(Workload, abc.ABC):
 
     def empty_caches(self) -> contextlib.AbstractContextManager[Any]:
         """Inductor's caches on disk are empty inside, and as before afterwards."""
-        found: contextlib.AbstractContextManager[Any] = _torch("torch._inductor.utils").fresh_cache()
-        return found
+        cache: contextlib.AbstractContextManager[Any] = _torch("torch._inductor.utils").fresh_cache()
+        return cache
 
 
 def _torch(name: str) -> Any:

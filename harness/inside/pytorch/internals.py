@@ -156,7 +156,7 @@ class Rehearsal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class Lacks:
     """What the torch under test lacks: a sentence each. `no_steps` says why its compile steps cannot be counted apart,
     `no_phases` why what happens in them cannot; None where it can."""
 
@@ -165,7 +165,7 @@ class Found:
     no_phases: str | None = None
 
 
-def look(events: Iterable[str], absent: Sequence[str], rehearsal: Rehearsal, processor: str | None) -> Found:
+def look(events: Iterable[str], absent: Sequence[str], rehearsal: Rehearsal, processor: str | None) -> Lacks:
     """What the imported torch lacks. `events` are those that phases are told by, `absent` the modules that were to be
     imported and are not there, `processor` a sentence on what Inductor compiles for, if there is one."""
     torch = f"torch {_resolve('torch.__version__')}"
@@ -184,7 +184,7 @@ def look(events: Iterable[str], absent: Sequence[str], rehearsal: Rehearsal, pro
     notes += [f"{torch} has no {name}: {follows}" for name, follows in NEEDED.items() if not _there(name)]
     notes += filter(None, (_heeded(torch, effect) for effect in EFFECTS))
     notes += filter(None, (_mkl(torch), *_caches(torch)))
-    return Found(tuple(notes), no_steps, no_phases)
+    return Lacks(tuple(notes), no_steps, no_phases)
 
 
 def _compiling(torch: str, events: Iterable[str], rehearsal: Rehearsal) -> tuple[str | None, str | None]:
@@ -208,13 +208,13 @@ def _compiling(torch: str, events: Iterable[str], rehearsal: Rehearsal) -> tuple
 def _heeded(torch: str, effect: Effect) -> str | None:
     set_to = f"{effect.variable}={os.environ.get(effect.variable, '')}"
     try:
-        found = _resolve(effect.seen.removesuffix("()"))
-        found = found() if effect.seen.endswith("()") else found
+        value = _resolve(effect.seen.removesuffix("()"))
+        value = value() if effect.seen.endswith("()") else value
     except (ImportError, AttributeError):
         return f"{torch} has no {effect.seen}, where {set_to} is seen to be heeded: if it is not, {effect.otherwise}"
-    if found in effect.accepted:
+    if value in effect.accepted:
         return None
-    return f"{torch} does not heed {set_to} ({effect.seen} is {found!r}): {effect.otherwise}"
+    return f"{torch} does not heed {set_to} ({effect.seen} is {value!r}): {effect.otherwise}"
 
 
 def _mkl(torch: str) -> str | None:
@@ -235,12 +235,12 @@ def _caches(torch: str) -> Iterator[str]:
     for variable, (name, arguments) in CACHES.items():
         with tempfile.TemporaryDirectory() as folder, _variable(variable, folder):
             try:
-                found = _resolve(name)(*arguments)
+                answered = _resolve(name)(*arguments)
             except (ImportError, AttributeError):
                 yield f"{torch} has no {name}, where {variable} is seen to be heeded: if it is not, {follows}"
                 continue
-            if found != folder:
-                yield f"{torch} does not heed {variable} ({name} says {found!r} for {folder!r}): {follows}"
+            if answered != folder:
+                yield f"{torch} does not heed {variable} ({name} says {answered!r} for {folder!r}): {follows}"
 
 
 @contextlib.contextmanager

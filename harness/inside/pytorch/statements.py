@@ -61,12 +61,12 @@ class Statements(Workload):
             cls.cases = materialize({cls.label or cls.__name__: cls.definitions})
         except SuiteError as error:
             raise SuiteError(f"{cls.__module__}.{cls.__qualname__}: {error}") from None
-        found = [_parameters(case) for case in cls.cases]
-        cls._numbers = {params: number for number, params in enumerate(found)}
-        if len(cls._numbers) < len(found):
-            twice = next(params for params in found if found.count(params) > 1)
+        all_params = [_parameters(case) for case in cls.cases]
+        cls._numbers = {params: number for number, params in enumerate(all_params)}
+        if len(cls._numbers) < len(all_params):
+            twice = next(params for params in all_params if all_params.count(params) > 1)
             raise SuiteError(f"{cls.__module__}.{cls.__qualname__} has two cases that would be named {twice!r}")
-        cls.params = [list(dict.fromkeys(values)) for values in zip(*found, strict=True)]
+        cls.params = [list(dict.fromkeys(values)) for values in zip(*all_params, strict=True)]
         cls.skip_params = [params for params in cls.product() if params not in cls._numbers]
 
     @classmethod
