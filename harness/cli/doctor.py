@@ -166,7 +166,7 @@ def _tool(tool: valgrind_tools.Tool) -> Callable[[], Check]:
                     return Check(
                         tool.what, WORSE, f"valgrind's own tools are not under {installed.prefix}", packages("valgrind")
                     )
-                valgrind_tools.furnish(Path(folder, "valgrind"), installed, tool)
+                valgrind_tools.add(Path(folder, "valgrind"), installed, tool)
             except (HarnessError, OSError) as error:
                 return Check(tool.what, WORSE, str(error).partition("\n")[0])
         return Check(tool.what, HERE, f"builds, against valgrind {installed.version}")

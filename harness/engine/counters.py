@@ -73,7 +73,7 @@ def _under_own_tool(tool: valgrind_tools.Tool, sandbox: Path, *options: str) -> 
     launch = _under_valgrind(tool.name, sandbox, *options)
     if "VALGRIND_LIB" not in launch.environment:
         raise StartError(f"valgrind's own tools are not found under {valgrind.find().prefix}: {tool.instead}")
-    valgrind_tools.furnish(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
+    valgrind_tools.add(Path(launch.environment["VALGRIND_LIB"]), valgrind.find(), tool)
     return launch
 
 

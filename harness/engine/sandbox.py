@@ -78,7 +78,7 @@ class Sandbox:
             except OSError as error:
                 raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
-    def furnish(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
+    def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
         """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension. What
         lies in the folder `overlay` takes the place of the environment's packages of the same names."""
         if not suite.exists():

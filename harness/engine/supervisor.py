@@ -80,7 +80,7 @@ class Supervisor:
     def start(self) -> None:
         """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
         own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
-        self._sandbox.furnish(Path(self._configuration.suite), bool(self._launch.command), own)
+        self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own)
         self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
         deadline = time.monotonic() + _START_SECONDS

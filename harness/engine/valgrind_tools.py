@@ -50,7 +50,7 @@ _FLAGS = ("-O2", "-g0", "-std=gnu99", "-fno-pie", "-fno-stack-protector", "-fno-
 _LINK = ("-static", "-no-pie", "-nostdlib", "-u", "_start", f"-Wl,-Ttext-segment={_ADDRESS}", "-Wl,--build-id=none")
 
 
-def furnish(folder: Path, valgrind: Valgrind, tool: Tool) -> None:
+def add(folder: Path, valgrind: Valgrind, tool: Tool) -> None:
     """Add the tool to `folder`, which holds links to valgrind's own files. Raises StartError."""
     command = _command(valgrind, tool)
     made = folder / _name(tool)

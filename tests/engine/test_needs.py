@@ -57,7 +57,7 @@ def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
     from harness.inside import rules
 
     with Sandbox.make() as sandbox:
-        sandbox.furnish(SUITES / "plain", with_valgrind=False)
+        sandbox.fill(SUITES / "plain", with_valgrind=False)
         needs = Needs(sandbox, server_environment(sandbox, rules.load("plain")))
         case = Built.case(("slow", 1))
         assert needs.hold(case) and needs.outcome(case) is None

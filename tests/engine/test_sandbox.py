@@ -36,7 +36,7 @@ def test_nobody_else_can_look_inside():
 
 def test_the_site_holds_the_suite_the_harness_the_environment_and_nothing_of_how_we_were_installed():
     with Sandbox.make() as sandbox:
-        sandbox.furnish(SUITES / "plain", with_valgrind=False)
+        sandbox.fill(SUITES / "plain", with_valgrind=False)
         names = {path.name for path in sandbox.site.iterdir()}
         assert {"plain", "harness", "_client_requests.so", "asv_runner"} <= names
         assert not any("torch_instruction_suite" in name or name == "__pycache__" for name in names)
@@ -52,7 +52,7 @@ def test_equal_cases_get_equal_empty_folders():
 
 def test_a_suite_that_is_not_there_is_named():
     with Sandbox.make() as sandbox, pytest.raises(SuiteError, match="the suite /nonexistent does not exist"):
-        sandbox.furnish(Path("/nonexistent"), with_valgrind=False)
+        sandbox.fill(Path("/nonexistent"), with_valgrind=False)
 
 
 def test_a_place_that_takes_no_folders_is_named_with_the_cure(monkeypatch):
@@ -64,7 +64,7 @@ def test_a_place_that_takes_no_folders_is_named_with_the_cure(monkeypatch):
 def test_without_a_compiler_the_package_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with Sandbox.make() as sandbox, pytest.raises(StartError, match=r"no C compiler.*apt-get install gcc"):
-        sandbox.furnish(SUITES / "plain", with_valgrind=False)
+        sandbox.fill(SUITES / "plain", with_valgrind=False)
 
 
 def test_without_pythons_headers_the_package_is_named(monkeypatch):

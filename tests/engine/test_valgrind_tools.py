@@ -30,33 +30,33 @@ def built_in(cache: Path) -> list[Path]:
 
 
 def test_the_tool_is_built_once_and_again_when_its_source_changes(folder, tmp_path):
-    valgrind_tools.furnish(folder, valgrind.find(), valgrind_tools.READABLE)
+    valgrind_tools.add(folder, valgrind.find(), valgrind_tools.READABLE)
     (built,) = built_in(tmp_path / "cache")
     made = built.stat().st_mtime_ns
 
     again = tmp_path / "again"
     again.mkdir()
-    valgrind_tools.furnish(again, valgrind.find(), valgrind_tools.READABLE)
+    valgrind_tools.add(again, valgrind.find(), valgrind_tools.READABLE)
     assert (again / built.name).samefile(built) and built.stat().st_mtime_ns == made
 
     edited = tmp_path / "edited.c"
     edited.write_text(valgrind_tools.READABLE.sources[0].read_text() + "/* edited */\n")
     other = tmp_path / "other"
     other.mkdir()
-    valgrind_tools.furnish(other, valgrind.find(), dataclasses.replace(valgrind_tools.READABLE, sources=(edited,)))
+    valgrind_tools.add(other, valgrind.find(), dataclasses.replace(valgrind_tools.READABLE, sources=(edited,)))
     assert len(built_in(tmp_path / "cache")) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path, monkeypatch):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    valgrind_tools.furnish(folder, valgrind.find(), valgrind_tools.READABLE)
+    valgrind_tools.add(folder, valgrind.find(), valgrind_tools.READABLE)
     assert next(iter(folder.glob("readable-*-linux"))).is_file()
 
 
 def test_another_machine_is_refused(folder, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(StartError, match="made for x86_64 only, this machine is riscv64: count with Callgrind"):
-        valgrind_tools.furnish(folder, valgrind.find(), valgrind_tools.READABLE)
+        valgrind_tools.add(folder, valgrind.find(), valgrind_tools.READABLE)
 
 
 def elsewhere(tmp_path: Path, *without: str) -> valgrind.Valgrind:
@@ -88,7 +88,7 @@ def elsewhere(tmp_path: Path, *without: str) -> valgrind.Valgrind:
 )
 def test_what_valgrind_lacks_is_named_with_the_cure(folder, tmp_path, missing, sentence):
     with pytest.raises(StartError, match=sentence) as failure:
-        valgrind_tools.furnish(folder, elsewhere(tmp_path, missing), valgrind_tools.READABLE)
+        valgrind_tools.add(folder, elsewhere(tmp_path, missing), valgrind_tools.READABLE)
     assert "count with Callgrind instead (HARNESS_COUNTER=callgrind" in str(failure.value)
 
 
@@ -96,7 +96,7 @@ def test_a_tool_that_does_not_run_is_refused_and_not_cached(folder, tmp_path):
     other = elsewhere(tmp_path)
     Path(other.path).write_text("#!/bin/sh\necho 'mismatch of core and tool' >&2\nexit 1\n")
     with pytest.raises(StartError, match="does not run with valgrind .*(?s:.)*mismatch of core and tool"):
-        valgrind_tools.furnish(folder, other, valgrind_tools.READABLE)
+        valgrind_tools.add(folder, other, valgrind_tools.READABLE)
     assert built_in(tmp_path / "cache") == []
 
 
@@ -104,7 +104,7 @@ def test_without_a_compiler_it_says_so(folder, tmp_path, monkeypatch):
     found = valgrind.find()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StartError, match="no C compiler"):
-        valgrind_tools.furnish(folder, found, valgrind_tools.READABLE)
+        valgrind_tools.add(folder, found, valgrind_tools.READABLE)
 
 
 def test_callgrind_goes_on_working_where_valgrinds_files_are_not_found(tmp_path, monkeypatch):
@@ -117,6 +117,6 @@ def test_callgrind_goes_on_working_where_valgrinds_files_are_not_found(tmp_path,
 
 @pytest.mark.parametrize("tool", [valgrind_tools.READABLE, valgrind_tools.FRAMES], ids=lambda tool: tool.name)
 def test_every_tool_builds_runs_and_is_under_valgrinds_licence(tool, folder):
-    valgrind_tools.furnish(folder, valgrind.find(), tool)
+    valgrind_tools.add(folder, valgrind.find(), tool)
     assert tool.sources[0].read_text().startswith("/* SPDX-License-Identifier: GPL-2.0-or-later\n")
     assert (folder / f"{tool.name}-amd64-linux").exists()

@@ -245,7 +245,7 @@ def test_another_users_tool_is_built_anew_instead_of_loaded(shared, tmp_path, mo
         valgrind.find(), valgrind_tools.READABLE, valgrind_tools._command(valgrind.find(), valgrind_tools.READABLE)
     )
     plant("os.makedirs(a[0]); open(a[0] + '/' + a[1], 'w').write('theirs')", name.parent, name.name)
-    valgrind_tools.furnish(folder, valgrind.find(), valgrind_tools.READABLE)
+    valgrind_tools.add(folder, valgrind.find(), valgrind_tools.READABLE)
     assert not (folder / name.name).is_symlink() and (folder / name.name).read_bytes()[:4] == b"\x7fELF"
     assert name.read_text() == "theirs"
 
