@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT, RUNNING
 
@@ -128,12 +129,14 @@ class Repository:
 
     def result(self, commit: str, benchmark: str, counter: str = "callgrind") -> list[float | None]:
         (path,) = self.folder.glob(f".asv/results/*/{commit[:8]}-*{counter}*.json")
-        return json.loads(path.read_text())["results"][f"{benchmark}.track_instructions"][0]
+        found: list[float | None] = json.loads(path.read_text())["results"][f"{benchmark}.track_instructions"][0]
+        return found
 
 
-def configuration(name: str) -> dict:
+def configuration(name: str) -> dict[str, Any]:
     lines = (ROOT / name).read_text().splitlines()
-    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+    found: dict[str, Any] = json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+    return found
 
 
 #: A project whose suite has two parameters: four cases, of two functions.
