@@ -49,7 +49,8 @@ def main() -> None:
             look.page.set_viewport_size({"width": 1280, "height": 1000})
             look.at("index.html").wait_for_function("document.body.dataset.shown !== undefined")
             look.page.screenshot(path=images / "overview.png")
-            look.at_reasons(commit=chosen[1], benchmark="dtensor.Detach")
+            look.at_reasons(commit=chosen[1], benchmark="dtensor.Detach", view="python", **{"p-device": "cpu"})
+            look.page.get_by_role("button", name="colour by change").click()
             look.page.screenshot(path=images / "difference.png")
             if look.complaints:
                 raise SystemExit("\n".join(look.complaints))
