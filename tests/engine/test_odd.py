@@ -107,7 +107,7 @@ def test_values_that_are_equal_get_a_number_each(here):
     totals = [workload.ask(equal, params, here).total for params in equal.choices()]
     assert len(totals) == len(equal.params)
     steps = [after - before for before, after in itertools.pairwise(totals)]
-    # Ten rounds more each, and a few instructions for what else `setup` left.
+    # A thousand rounds more each, and some instructions for the memory layout and what else `setup` left.
     assert min(steps) > 0 and max(steps) - min(steps) < 0.1 * min(steps), steps
 
 
