@@ -18,7 +18,7 @@ from harness.errors import StartError
 
 HELP = "name the PyTorch commit that changed a benchmark"
 EXAMPLES = (
-    "harness bisect v2.13.0 main dtensor.Detach --param device=cpu",
+    "harness bisect GOOD main dtensor.Detach --param device=cpu",
     "harness bisect GOOD BAD dtensor.Detach --noise 0.1",
 )
 
@@ -48,7 +48,7 @@ def add_counter_of_ends(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The status tells what came of it (see finding.py)."""
+    """The status tells what came of it (see findings.py)."""
     try:
         from harness.bisect import findings, search  # not above: the environments under test lack asv
     except ModuleNotFoundError as error:

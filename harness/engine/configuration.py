@@ -17,12 +17,12 @@ LOG = "harness.log"
 class Configuration:
     """What a supervisor is told at its start.
 
-    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in counters.KINDS,
+    `directory` is where its socket lies and `owner` the pid whose end ends it. `counter` is a name in COUNTER_KINDS,
     `ahead` one of settings.AHEAD_CHOICES: how far idle cores run ahead. `progress` is a file that gets a line a
     case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
     under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
-    tree as overlay.make makes it, whose packages take the place of the environment's. `remove_directory` says that the
-    directory was made for this supervisor, which is to remove it.
+    tree as overlay.install.make makes it, whose packages take the place of the environment's. `remove_directory` says
+    that the directory was made for this supervisor, which is to remove it.
     """
 
     directory: str

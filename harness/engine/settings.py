@@ -38,7 +38,7 @@ class Settings:
     """What the user's environment says about counting. Beside each field: its default, and what is said of a value that
     is refused."""
 
-    #: The kind of counter, a name in engine/counters.py's KINDS.
+    #: The kind of counter, a name in engine/counters.py's COUNTER_KINDS.
     #: "HARNESS_COUNTER is 'x'; known are callgrind, readable, frames and opcodes"
     counter: str = "callgrind"
     #: How many processors count at once; by default all that this process may use.

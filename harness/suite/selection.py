@@ -24,7 +24,7 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     an assignment (`name=value`) that the suite's text shows to be wrong is refused before anything is imported."""
     module_name, _, class_name = name.removesuffix(protocol.TRACK).rpartition(".")
     if not (suite / "__init__.py").exists():
-        raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --suite")
+        raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --benchmarks")
     modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_]*.py")]
     if not module_name:
         raise SuiteError(
@@ -40,10 +40,7 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     try:
         module = importlib.import_module(f"{top}.{module_name}")
     except ModuleNotFoundError as error:
-        raise SuiteError(
-            f"the benchmark {name!r} needs {error.name!r}, which this environment lacks: "
-            "install the pin with `pip install --requirement requirements.txt`"
-        ) from None
+        raise _lacks(f"the benchmark {name!r}", error) from None
     workload_class = getattr(module, class_name, None)
     if not (isinstance(workload_class, type) and issubclass(workload_class, Workload)):
         known = [other.__name__ for other in workload.workloads_of(top) if other.__module__ == module.__name__]
@@ -77,12 +74,23 @@ def _foresee(folder: Path, module: str, class_name: str, name: str, assignments:
 
 
 def all_workloads(suite: Path) -> list[type[Workload]]:
-    """Every workload of the package at `suite`, in asv's order."""
+    """Every workload of the package at `suite`, in asv's order. Raises SuiteError where a module of it needs a package
+    that is not installed."""
     sys.path.insert(0, str(suite.resolve().parent))
     name = suite.resolve().name
     for path in sorted(suite.glob("*.py")):
-        importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
+        try:
+            importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
+        except ModuleNotFoundError as error:
+            raise _lacks(f"the suite's {path.name}", error) from None
     return workload.workloads_of(name)
+
+
+def _lacks(what: str, error: ModuleNotFoundError) -> SuiteError:
+    return SuiteError(
+        f"{what} needs {error.name!r}, which this environment lacks: install the pin into it, "
+        f"`{sys.executable} -m pip install --requirement requirements.txt`"
+    )
 
 
 def choose(workload_class: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:

@@ -117,6 +117,18 @@ def test_cases_are_listed_with_their_suites():
 # The doctor
 
 
+def test_a_suite_that_needs_what_is_not_installed_is_not_listed(tmp_path):
+    suite = tmp_path / "needy"
+    suite.mkdir()
+    (suite / "__init__.py").write_text("")
+    (suite / "module.py").write_text("import nowhere_to_be_found\n")
+    command = [sys.executable, "-m", "harness", "list", "--benchmarks", str(suite)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    assert "the suite's module.py needs 'nowhere_to_be_found', which this environment lacks" in answer.stderr
+    assert f"{sys.executable} -m pip install --requirement requirements.txt" in answer.stderr
+
+
 def test_the_doctor_finds_this_machine_fit():
     answer = run("doctor")
     assert answer.returncode == 0 and answer.stdout.splitlines()[-1] == "counting can work here", answer.stdout
