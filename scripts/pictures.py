@@ -22,7 +22,6 @@ from tests.browsing import Look, chromium, serving  # noqa: E402 - the tests' br
 from tests.histories import torch_history  # noqa: E402
 
 _CONFIGURATION = "asv.pytorch.conf.json"
-_LENGTH = 18
 _BEFORE, _DETACH, _TRACING = "onnx 2", "detach costlier", "tracing costlier"
 
 
@@ -30,7 +29,7 @@ def main() -> None:
     images = ROOT / "docs/img"
     with tempfile.TemporaryDirectory(prefix="pictures-") as name:
         folder = Path(name)
-        history = torch_history(folder / "pytorch", Path(sysconfig.get_path("purelib")), _LENGTH)
+        history = torch_history(folder / "pytorch", Path(sysconfig.get_path("purelib")))
         chosen = [history.commits[subject] for subject in (_BEFORE, _DETACH, _TRACING)]
         suite = folder / "suite"
         run(folder, "git", "clone", "--quiet", str(ROOT), str(suite))

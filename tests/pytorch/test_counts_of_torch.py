@@ -114,7 +114,7 @@ def test_the_phases_of_a_compile_add_up_to_it_and_it_is_part_of_the_whole(refere
     assert reference[case].numbers == {}
 
 
-# Which phase begins in which function. Its Python is not where torch's events begin, but near.
+# Which phase begins in which function, at or near the place where torch's event for the phase begins.
 BEGINS = {
     "run_tracer": "tracing",
     "compile_subgraph": "rest",
