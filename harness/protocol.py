@@ -16,7 +16,7 @@ CONTROL = 3
 REPORTS = 4
 #: And the third: requests to the server's twin, which never imports the library under test.
 BARE_CONTROL = 5
-#: The number that a workload is about, among those that one run of it gives.
+#: The metric that a workload is about, among those that one run of it gives.
 HEADLINE = "instructions"
 #: What asv adds to a benchmark's name for it.
 TRACK = f".track_{HEADLINE}"
@@ -66,14 +66,14 @@ class Source:
 class Ask:
     """Asker to supervisor: count this case; `order` lists the whole suite's cases as asv will ask for them.
 
-    `number` is the one of the case's numbers that is wanted. Numbers that were not asked for yet come from the run that
-    was made for the others; a number that was asked for before is counted anew. The supervisor refuses a case whose
+    `metric` is the one that is wanted. Metrics that were not asked for yet come from the run that was made for the
+    others; one that was asked for before is counted anew. The supervisor refuses a case whose
     `source` is not the one that its server has. `twice` asks for a second count in the same worker.
     """
 
     case: Case
     order: tuple[Case, ...] = ()
-    number: str = HEADLINE
+    metric: str = HEADLINE
     source: Source | None = None
     twice: bool = False
 
@@ -82,10 +82,10 @@ class Ask:
 class Order:
     """Supervisor to worker: count this case in this folder, which is empty and the worker's own.
 
-    `values` are what the case's parameters must be there, `built` is the folder of what was built for it; `twice` asks
-    for a second count after the first."""
+    `serial` stands in the report that answers. `values` are what the case's parameters must be there, `built` is the
+    folder of what was built for it; `twice` asks for a second count after the first."""
 
-    number: int
+    serial: int
     module: str
     workload: str
     index: int
@@ -110,20 +110,20 @@ class Counted:
 
     `total` is as the counter gave it, with `overhead` (an empty body, called as often) in it. `profile` is the
     counter's own output file in the scratch folder, None for a counter that has none. `seconds` splits the worker's
-    wall time by phase. `layouts` are the totals that `total` is the median of. `numbers` is what else the same run
+    wall time by phase. `layouts` are the totals that `total` is the median of. `metrics` is what else the same run
     tells, by name, without overhead. `seen` is how often the run did what its count does not hold, or hangs on, and
     `notes` are the sentences about that and about the layouts (notes.py). `again` is a second count in the same worker,
     where that was asked for. The supervisor adds the fingerprint.
     """
 
-    number: int
+    serial: int
     total: int
     overhead: int
     calls: int
     profile: str | None
     seconds: dict[str, float]
     layouts: tuple[int, ...] = ()
-    numbers: dict[str, int] = dataclasses.field(default_factory=dict)
+    metrics: dict[str, int] = dataclasses.field(default_factory=dict)
     seen: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     again: int | None = None
@@ -138,11 +138,11 @@ class Counted:
     def instructions_per_call(self) -> float:
         return self._per_call(self.total - self.overhead)
 
-    def per_call(self, number: str) -> float | None:
-        """The headline number or a further one; None if this run did not tell it."""
-        if number == HEADLINE:
+    def per_call(self, metric: str) -> float | None:
+        """The headline or a further metric; None if this run did not tell it."""
+        if metric == HEADLINE:
             return self.instructions_per_call
-        return self._per_call(self.numbers[number]) if number in self.numbers else None
+        return self._per_call(self.metrics[metric]) if metric in self.metrics else None
 
     def _per_call(self, net: int) -> float:
         return net // self.calls if net % self.calls == 0 else net / self.calls
@@ -152,7 +152,7 @@ class Counted:
 class Skipped:
     """The workload says it cannot run here."""
 
-    number: int
+    serial: int
     reason: str
 
 
@@ -161,7 +161,7 @@ class Failed:
     """No count. `sentence` is for people; `details` is the worker's traceback or its last output; `folder` holds the
     evidence until the connection closes."""
 
-    number: int
+    serial: int
     sentence: str
     details: str = ""
     folder: str | None = None
@@ -212,16 +212,16 @@ class Survey:
 class Probe:
     """Bisecting process to probing one: count these cases (by index) of a commit's Python on a wheel's binaries.
 
-    `layout` 0 is the memory layout that everybody counts in, others are different ones. `keep` is asv's folder, and
+    `memory_layout` 0 is the one that everybody counts in, others are different ones. `keep` is asv's folder, and
     `environment` asv's name of the environment, under which what was counted is kept; None keeps nothing.
     """
 
-    number: int
+    serial: int
     commit: str
     wheel: str
     counter: str
     cases: tuple[int, ...]
-    layout: int
+    memory_layout: int
     keep: str | None
     environment: str
 
@@ -232,7 +232,7 @@ class Probed:
     those that the commit's Python lay over, None if it came to nothing; `notes` is what else whoever reads the counts
     should know; `seconds` splits the time."""
 
-    number: int
+    serial: int
     counts: dict[str, float]
     failures: dict[str, str]
     binaries: str | None

@@ -336,7 +336,7 @@ def test_the_numbers_of_one_run_are_a_figure_once_they_are_kept(tmp_path, monkey
         2,
         None,
         {"count": 2.0},
-        numbers={"tracing": 50},
+        metrics={"tracing": 50},
         fingerprint={"counter": "readable", "torch": "2.13.0"},
     )
     benchmark, parameters = "aotdispatcher.AOTDispatcher", ("False", "False", "cpu")

@@ -62,9 +62,15 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone, tmp_path):
     counts = {found["results"]["dtensor.Detach.track_instructions"][0][0] for found in results.values()}
     assert counts == {count}, "both counters count the same, also where the tool of one lies in a folder of long name"
 
-    # The same environment in a place whose name is long, and another home, where the tool is not built yet, then is.
+    # The same environment in a place whose name is long, with torch compiled there by another process than pip's, and
+    # another home, where the tool is not built yet, then is.
     elsewhere = clone.parent / ("longer" * 20)
     shutil.copytree(python.parent.parent, elsewhere, copy_function=os.link, symlinks=True)
+    compiled = elsewhere / "lib/python3.11/site-packages/torch/__pycache__/functional.cpython-311.pyc"
+    before = compiled.read_bytes()
+    compileall = [str(elsewhere / "bin/python"), "-m", "compileall", "-q", "-f", "-j", "0", str(compiled.parent.parent)]
+    subprocess.run(compileall, capture_output=True)
+    assert compiled.read_bytes() != before
     command = [str(elsewhere / "bin/python"), *command[1:], "--counter", "readable"]
     surroundings["HOME"] = str(tmp_path)
     for _ in range(2):

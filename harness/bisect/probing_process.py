@@ -155,8 +155,8 @@ def _probe(
         record = install.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), folder)
         phase_ends("tree")
         settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(folder)}
-        if probe.layout:
-            settings |= {"padding": 40 * probe.layout, "import_first": _IMPORTED_FIRST}
+        if probe.memory_layout:
+            settings |= {"padding": 40 * probe.memory_layout, "import_first": _IMPORTED_FIRST}
         with client.session(configuration_for(workload, **settings), notes.append) as directory:
             phase_ends("server start")
             for index in probe.cases:
@@ -175,7 +175,7 @@ def _probe(
     finally:
         folders.give_back(folder)
     others = tuple(note for note in notes if note != str(record))
-    return protocol.Probed(probe.number, counts, failures, record.binaries if record else None, others, seconds)
+    return protocol.Probed(probe.serial, counts, failures, record.binaries if record else None, others, seconds)
 
 
 def _place_of(probe: protocol.Probe, workload: type[Workload], params: tuple[object, ...]) -> Place | None:

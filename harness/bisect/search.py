@@ -123,7 +123,7 @@ class Search:
         sent = {next(self._serials): keys_and_cases for keys_and_cases in unknown.values()}
         probes = [self._probe(serial, *keys_and_cases) for serial, keys_and_cases in sent.items()]
         for probed in self._process.probe(probes):
-            self._note(probed, sent[probed.number][0])
+            self._note(probed, sent[probed.serial][0])
 
     def _probe(self, serial: int, key: _Key, cases: Iterable[int]) -> protocol.Probe:
         point = self._groups[key.point][0]

@@ -74,7 +74,7 @@ def _print(
 ) -> None:
     """One case: the number, what stands beside it, the further numbers; `elsewhere` is its count in a second worker."""
     if as_json:
-        per_call = {metric: counted.per_call(metric) for metric in [protocol.HEADLINE, *counted.numbers]}
+        per_call = {metric: counted.per_call(metric) for metric in [protocol.HEADLINE, *counted.metrics]}
         twice: dict[str, Any] = {}
         if elsewhere is not None:
             twice = {"again": counted.again_per_call, "elsewhere": elsewhere.instructions_per_call}
@@ -83,7 +83,7 @@ def _print(
         return
     notes_beside = "".join(f"  ({note})" for note in counted.notes)
     print(f"{counted.instructions_per_call:>18,.2f}  {label}{notes_beside}", flush=True)
-    for metric in counted.numbers:
+    for metric in counted.metrics:
         print(f"{counted.per_call(metric):>22,.2f}  {metric}", flush=True)
     if elsewhere is not None:
         first = counted.instructions_per_call

@@ -12,10 +12,10 @@ from pathlib import Path
 class CaseState:
     """All that the supervisor knows of one case between the first ask for it and the last answer.
 
-    `asker` is the connection of who waits for it, None if nobody does, and `metric` the one of its numbers that is
-    waited for. `answered` are the metrics of its run that were given to askers, `leftovers` what that run left in the
-    scratch folder. `suspect`: a server died while the case was counted, so it is counted alone. `twice`: its worker is
-    to count a second time."""
+    `asker` is the connection of who waits for it, None if nobody does, and `metric` is the one that is waited for.
+    `answered` are the metrics of its run that were given to askers, `leftovers` what that run left in the scratch
+    folder. `suspect`: a server died while the case was counted, so it is counted alone. `twice`: its worker is to count
+    a second time."""
 
     asker: socket.socket | None = None
     metric: str = ""

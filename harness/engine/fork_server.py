@@ -46,6 +46,7 @@ class ForkServer:
         folder.mkdir()
         server_configuration = {
             "site": str(sandbox.site),
+            "bytecode": str(sandbox.bytecode),
             "out": str(sandbox.out),
             "rules": configuration.rules,
             "counter": configuration.counter,

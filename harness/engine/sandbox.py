@@ -10,6 +10,7 @@ keeps its path. Two runs at once take two slots, whose names differ in one digit
     <temporary folder>/harness-<user>-<slot>/
         site/       links to every entry of the environment's site-packages; copies of the suite and of
                     the part of the harness that runs inside; the extension
+        bytecode/   links to that of the environment's packages
         home/       an empty HOME
         out/, log/  what callgrind and valgrind write, by pid
         built/      what cases need built, by workload and need
@@ -28,12 +29,14 @@ import shutil
 import site
 import stat
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.engine import bytecode
 from harness.engine.valgrind import c_compiler
 from harness.errors import StartError, SuiteError
 from harness.system import asv_folder, private
@@ -54,6 +57,7 @@ class Sandbox:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.site = root / "site"
+        self.bytecode = root / "bytecode"
         self.home = root / "home"
         self.out = root / "out"
         self.log = root / "log"
@@ -99,6 +103,7 @@ class Sandbox:
             link = self.site / name
             if not link.exists() and not link.is_symlink():
                 link.symlink_to(entry)
+        bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"))
         self._compile(with_valgrind)
 
     def _copy_what_runs_inside(self, target: Path) -> None:

@@ -157,11 +157,11 @@ class Supervisor:
             names = [progress.name(case) for case in order]
             self._write_event(progress.encode("order", cases=names, cores=self._configuration.cores))
         state = self._states[ask.case]
-        if ask.number in state.answered or ask.twice:
+        if ask.metric in state.answered or ask.twice:
             self._forget(ask.case)
         state.twice = state.twice or ask.twice
         self._schedule.ask(ask.case, order)
-        state.asker, state.metric = connection, ask.number
+        state.asker, state.metric = connection, ask.metric
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
 
@@ -293,12 +293,12 @@ class Supervisor:
         elif isinstance(report, protocol.Ready):
             self._versions, self._fingerprint = report.versions, None
             self._server_notes = report.notes
-        elif report.number == 0 and isinstance(report, protocol.Failed):
+        elif report.serial == 0 and isinstance(report, protocol.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
                 self._failed_start = f"{self._overlay.does_not_import}\n{self._failed_start}"
-        elif report.number in self._running:
-            self._running[report.number].report = report
+        elif report.serial in self._running:
+            self._running[report.serial].report = report
 
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""

@@ -50,7 +50,7 @@ class Endings:
         return guarded
 
     def _failed(self, sentence: str, details: str = "") -> protocol.Failed:
-        return protocol.Failed(self._order.number, sentence, details, self._order.folder)
+        return protocol.Failed(self._order.serial, sentence, details, self._order.folder)
 
     def stop_child(self) -> None:
         """End this process here if it is a child that came back."""

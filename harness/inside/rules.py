@@ -26,15 +26,15 @@ class Reading:
 
     total: int
     profile: str | None
-    numbers: dict[str, int]
+    metrics: dict[str, int]
     seen: dict[str, int]
 
 
 class Region:
     """What is counted: here all of `work`. One object serves one case."""
 
-    #: Further numbers of the same run that asv lists, each as a benchmark `track_<name>`. Readable counters only.
-    numbers: tuple[str, ...] = ()
+    #: Further metrics of the same run that asv lists, each as a benchmark `track_<name>`. Readable counters only.
+    metrics: tuple[str, ...] = ()
 
     def __init__(self, counter: Counter) -> None:
         self.counter = counter
@@ -51,12 +51,12 @@ class Region:
     def read(self) -> list[Reading]:
         """What every run gave, once all are made."""
         return [
-            Reading(taken.count, taken.profile, self.further_numbers(taken), taken.seen)
+            Reading(taken.count, taken.profile, self.further_metrics(taken), taken.seen)
             for taken in self.counter.taken()
         ]
 
-    def further_numbers(self, taken: Taken) -> dict[str, int]:
-        """The further numbers of one run."""
+    def further_metrics(self, taken: Taken) -> dict[str, int]:
+        """The further metrics of one run."""
         return {}
 
 

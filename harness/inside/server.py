@@ -27,6 +27,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from importlib import _bootstrap_external
 from typing import Any, NoReturn
 
 from harness import protocol
@@ -52,6 +53,7 @@ def main() -> None:
         client_requests = importlib.import_module("_client_requests")
         client_requests.place_context_variables()
         _keep_names(configuration["site"])
+        _read_bytecode(configuration["site"], configuration["bytecode"])
         site.addsitedir(configuration["site"])
         kind, readable = counters.COUNTERS[configuration["counter"]]
         tool = kind(client_requests, configuration["out"], readable)
@@ -104,6 +106,18 @@ def _keep_names(folder: str) -> None:
         return name if within else real(path, *arguments, **keywords)
 
     os.path.realpath = realpath  # type: ignore[assignment]
+
+
+def _read_bytecode(site: str, bytecode: str) -> None:
+    """Modules in `site` have their bytecode in the folder `bytecode`, under the same names. What lies beside their
+    sources follows from how and where they were installed, and moved counts by 0.01 to 0.2 %."""
+    beside = _bootstrap_external.cache_from_source
+
+    def cache_from_source(path: Any, *arguments: Any, **keywords: Any) -> Any:
+        within = path.startswith(f"{site}/")
+        return f"{bytecode}{path[len(site) :]}c" if within else beside(path, *arguments, **keywords)
+
+    _bootstrap_external.cache_from_source = cache_from_source
 
 
 @contextlib.contextmanager

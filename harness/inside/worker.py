@@ -9,7 +9,7 @@
    as if new again.
 5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
    new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
-   counts tells further numbers of the same run: the whole, the phases.
+   counts tells further metrics of the same run: the whole, the phases.
 6. Count an empty body as often: the overhead.
 7. What was seen beside the count goes with it: children, threads, timers, and what the counter tells of system calls.
 8. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
@@ -100,11 +100,11 @@ def _count(order: protocol.Order, counter: Counter, rules: Rules, memory: Memory
     workload, params = _find(order)
     refused = lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
     if refused is not None:
-        return protocol.Skipped(order.number, refused)
+        return protocol.Skipped(order.serial, refused)
     try:
         workload.setup(*params)
     except NotImplementedError as reason:
-        return protocol.Skipped(order.number, str(reason) or "setup raised NotImplementedError")
+        return protocol.Skipped(order.serial, str(reason) or "setup raised NotImplementedError")
     phase_ends("setup")
 
     workload.warm_up()
@@ -151,14 +151,14 @@ def _count(order: protocol.Order, counter: Counter, rules: Rules, memory: Memory
     for name, number in median.seen.items():
         seen[name] = max(seen.get(name, 0), number)
     return protocol.Counted(
-        order.number,
+        order.serial,
         median.total,
         nothing.total,
         workload.calls,
         median.profile,
         seconds,
         layouts=layouts,
-        numbers={name: count - nothing.numbers.get(name, 0) for name, count in median.numbers.items()},
+        metrics={name: count - nothing.metrics.get(name, 0) for name, count in median.metrics.items()},
         seen={name: number for name, number in seen.items() if number > 0},
         notes=doubts,
         again=None if again is None else again.total,
@@ -193,11 +193,11 @@ def _find(order: protocol.Order) -> tuple[Any, tuple[Any, ...]]:
 
 def _failed(order: protocol.Order, error: BaseException) -> protocol.Failed:
     if isinstance(error, CountError):
-        return protocol.Failed(order.number, str(error), folder=order.folder)
+        return protocol.Failed(order.serial, str(error), folder=order.folder)
     if isinstance(error, SystemExit):
         sentence = f"the workload called for the exit of the worker (SystemExit {error.code!r})"
     elif isinstance(error, MemoryError):
         sentence = "the worker ran out of memory"
     else:
         sentence = f"the workload raised {type(error).__name__}: {str(error)[:_SENTENCE_CHARACTERS]}"
-    return protocol.Failed(order.number, sentence, traceback.format_exc()[-DETAILS_CHARACTERS:], order.folder)
+    return protocol.Failed(order.serial, sentence, traceback.format_exc()[-DETAILS_CHARACTERS:], order.folder)

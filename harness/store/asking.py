@@ -23,7 +23,7 @@ def ask_and_keep(
         if isinstance(report, protocol.Failed):
             raise CountError(_failure(report, benchmark, labels))
         place = place or records.place_of(benchmark, labels)
-        if place is not None and ask.number == protocol.HEADLINE:
+        if place is not None and ask.metric == protocol.HEADLINE:
             try:
                 records.keep(report, place, facts)
             except (OSError, ValueError) as error:
@@ -47,5 +47,5 @@ def metric_of(counted: protocol.Counted, metric: str) -> float:
     """One of a run's numbers, by its name `metric`. Raises CountError where the run did not tell it."""
     value = counted.per_call(metric)
     if value is None:
-        raise CountError(f"this run told no {metric!r}, only {', '.join([protocol.HEADLINE, *counted.numbers])}")
+        raise CountError(f"this run told no {metric!r}, only {', '.join([protocol.HEADLINE, *counted.metrics])}")
     return value

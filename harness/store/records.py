@@ -94,7 +94,7 @@ def keep(counted: Counted, place: Place, facts: BenchmarkFacts = BenchmarkFacts(
         "layouts": list(counted.layouts),
         "notes": list(counted.notes),
         "seen": counted.seen,
-        "numbers": counted.numbers,
+        "numbers": counted.metrics,
         "seconds": counted.seconds,
         "fingerprint": counted.fingerprint,
     }
@@ -223,14 +223,14 @@ def earlier(place: Place, version: str, counter: str) -> Counted | None:
         return None
     record = kept.record
     return Counted(
-        number=0,
+        serial=0,
         total=record["total"],
         overhead=record["overhead"],
         calls=record["calls"],
         profile=None,
         seconds=record["seconds"],
         layouts=tuple(record["layouts"]),
-        numbers=record["numbers"],
+        metrics=record["numbers"],
         seen=record.get("seen", {}),
         notes=tuple(record.get("notes", ())),
         fingerprint=kept.fingerprint,

@@ -112,7 +112,7 @@ class Workload(inside.Workload, abc.ABC):
         declarations.check(cls, Workload, regions)
         cls.skip_params = parameters.Choices(cls.skip_params)  # so that asv does not take 1 for True either
         region = regions.get(cls.region)
-        for metric in region.numbers if region else ():
+        for metric in region.metrics if region else ():
             setattr(cls, f"track_{metric}", _Track(metric))
 
     @property

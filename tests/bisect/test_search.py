@@ -31,13 +31,13 @@ class ProbingProcess:
 
     def probe(self, probes: list[protocol.Probe]) -> Any:
         for probe in probes:
-            key = int(probe.commit, 16), probe.counter, probe.layout
+            key = int(probe.commit, 16), probe.counter, probe.memory_layout
             self.asked.append(key)
             value = self._count(*key)
             counts = {} if value is None else {"0": value}
             failures = {} if counts else {"0": "it does not import\nTraceback ..."}
             yield protocol.Probed(
-                probe.number, counts, failures, "torch 1.0 (commit abc): no native file differs", (), {}
+                probe.serial, counts, failures, "torch 1.0 (commit abc): no native file differs", (), {}
             )
 
 

@@ -64,8 +64,8 @@ def test_the_command_line_gives_it_too(here):
 
 def test_another_number_comes_from_the_same_run_and_the_same_number_from_a_new_one(here):
     first = workload.ask(Loop, (10, "list"), here)
-    assert workload.ask(Loop, (10, "list"), here, "another").number == first.number
-    assert workload.ask(Loop, (10, "list"), here).number > first.number
+    assert workload.ask(Loop, (10, "list"), here, "another").serial == first.serial
+    assert workload.ask(Loop, (10, "list"), here).serial > first.serial
 
 
 def test_a_number_that_a_run_does_not_tell_is_a_failure_and_not_0(here, monkeypatch):

@@ -187,7 +187,7 @@ def numbers(region: str, work: Callable[[], None]) -> dict[str, int]:
     made = adapter.RULES.regions[region](counter)
     made.count(work, 1)
     (reading,) = made.read()
-    return reading.numbers
+    return reading.metrics
 
 
 def test_what_inductor_does_within_aotautograd_is_the_backends(dynamo):

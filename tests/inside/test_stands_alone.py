@@ -39,6 +39,11 @@ def test_a_server_imports_only_what_runs_inside(opcodes):
     assert modules - found == {"harness.inside.pytorch.adapter", "harness.inside.pytorch.internals"}
 
 
+def test_a_server_reads_bytecode_that_does_not_tell_of_the_installation(opcodes):
+    cached, present = sorted(seen("bytecode"), key=len, reverse=True)
+    assert cached.endswith("/bytecode/asv_runner/__init__.pyc") and present == "True"
+
+
 def test_nothing_in_a_server_is_left_to_chance(opcodes):
     """A name made by chance is a key by chance: where it lies in a table decides what finding its neighbours costs."""
     first, second = seen("chance"), seen("chance")

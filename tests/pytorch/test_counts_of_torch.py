@@ -107,11 +107,11 @@ def test_the_phases_of_a_compile_add_up_to_it_and_it_is_part_of_the_whole(refere
     found = readable[case]
     phases = {name: found.per_call(name) for name in ("tracing", "guards", "aot_autograd", "backend", "rest")}
     assert sum(phases.values()) == found.instructions_per_call < found.per_call("total")
-    assert set(found.numbers) == {"total", *phases}
+    assert set(found.metrics) == {"total", *phases}
     assert min(phases["tracing"], phases["guards"], phases["backend"], phases["rest"]) > 0
     # The inline chain's backend is "eager", which knows no AOTAutograd.
     assert (phases["aot_autograd"] > 0) == (case[0] == "SmallAOTDispatcher")
-    assert reference[case].numbers == {}
+    assert reference[case].metrics == {}
 
 
 # Which phase begins in which function, at or near the place where torch's event for the phase begins.
@@ -187,7 +187,7 @@ def test_what_torch_has_no_more_is_said_once_and_its_numbers_are_absent(suite, m
         monkeypatch.chdir(directory)
         with pytest.raises(CountError, match="this run told no 'backend', only instructions, total"):
             linear().track_backend("eager")
-    assert counted.instructions_per_call > 0 and set(counted.numbers) == {"total"}
+    assert counted.instructions_per_call > 0 and set(counted.metrics) == {"total"}
     event, threads = said
     assert re.match(
         r"torch \S+ logged no event 'inductor_compile' while it compiled \(it logged: .*\binductor, ", event
@@ -211,11 +211,11 @@ def test_another_number_of_a_case_costs_no_second_run(suite, server):
     chain = find(suite, "small.SmallInlineChain")
     first = workload.ask(chain, ("cpu",), server)
     total = workload.ask(chain, ("cpu",), server, "total")
-    assert (total.number, total.numbers) == (first.number, first.numbers)
-    assert workload.ask(chain, ("cpu",), server, "total").number > first.number
+    assert (total.serial, total.metrics) == (first.serial, first.metrics)
+    assert workload.ask(chain, ("cpu",), server, "total").serial > first.serial
 
 
-def test_asv_lists_the_further_numbers_of_what_compiles_and_of_nothing_else(suite):
+def test_asv_lists_the_further_metrics_of_what_compiles_and_of_nothing_else(suite):
     tracks = ("instructions", "total", "tracing", "guards", "aot_autograd", "backend", "rest")
     for name, params in CASES:
         found = {track for track in tracks if hasattr(find(suite, f"small.{name}"), f"track_{track}")}

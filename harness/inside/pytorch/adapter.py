@@ -148,17 +148,17 @@ class WorkRegion(Region):
             self._compiles.disarm()
         self.counter.take("work")
 
-    def further_numbers(self, taken: Taken) -> dict[str, int]:
+    def further_metrics(self, taken: Taken) -> dict[str, int]:
         phases = dict(zip(_NAMES, taken.spent, strict=False))
         compiled = sum(phases.values())
         return {"compile": compiled, **_known(phases)} if compiled else {}
 
 
 class CompileRegion(Region):
-    """Counts only what runs inside Dynamo's compile step, the backend's compilation included. The further numbers are
+    """Counts only what runs inside Dynamo's compile step, the backend's compilation included. The further metrics are
     `total`, all of `work`, and the phases of the compile step, which add up to it."""
 
-    numbers = ("total", *_NAMES)
+    metrics = ("total", *_NAMES)
 
     def __init__(self, counter: Counter) -> None:
         super().__init__(counter)
@@ -188,7 +188,7 @@ class CompileRegion(Region):
         self._compiles.disarm()
         self.counter.take("overhead")
 
-    def further_numbers(self, taken: Taken) -> dict[str, int]:
+    def further_metrics(self, taken: Taken) -> dict[str, int]:
         if not taken.spent:
             return {}
         phases = dict(zip(_NAMES, taken.spent, strict=False))

@@ -8,12 +8,14 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import asv_runner
+
 import harness
 from harness import CountError, Workload
 
 
 class Imports(Workload):
-    params = ["modules", "files", "chance"]
+    params = ["modules", "files", "bytecode", "chance"]
     param_names = ["what"]
 
     def setup(self, what):
@@ -21,6 +23,7 @@ class Imports(Workload):
         found = {
             "modules": [name for name in sys.modules if name.partition(".")[0] == "harness"],
             "files": [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()],
+            "bytecode": [asv_runner.__cached__, str(os.path.isfile(asv_runner.__cached__))],
             "chance": [
                 f"bytes={os.urandom(8).hex()}",
                 f"secret={secrets.randbits(128)}",

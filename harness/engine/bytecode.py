@@ -1,0 +1,122 @@
+"""The bytecode of the environment's packages, made the same wherever and by whatever they were compiled.
+
+Four things in bytecode tell of the installation. The path of the source is in it: a server makes a string as long as
+that for each module that it imports, and then drops it. marshal marks the strings that were held more than once when it
+wrote them, which depends on what else the compiling process had loaded: nearly every file that one pip writes differs
+from what another pip writes. Equal sets of constants are one object or several. And what nobody has imported yet has no
+bytecode at all, so that the server compiles it. Each changes what a server allocates and when: they moved counts by
+0.01 to 0.2 % between environments of the same packages. So a server reads copies, in which each path begins at
+site-packages, each interned string is marked, and each set is an object of its own.
+"""
+
+from __future__ import annotations
+
+import _imp
+import contextlib
+import importlib.util
+import marshal
+import operator
+import os
+import struct
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from harness.system import cache
+
+_HEADER = struct.Struct("<4sIII")  # magic number, flags, and the source's time stamp and size
+_SKIPPED = ("tests", "__pycache__")
+
+
+def fill(target: Path, site: Path, kept: Path) -> None:
+    """Make `target`, in which each module that a link in `site` leads to has its bytecode: that of `<site>/<name>.py`
+    is `<target>/<name>.pyc`.
+
+    The files of a package lie in `kept`, for the next time, and are made anew where a source has changed; they lie in
+    `target` itself where `kept` cannot be written. A module that was never compiled is compiled, and Python keeps that,
+    if it may, beside the source. What cannot be compiled is left out, and so are packages' tests, which nobody counts.
+    Raises OSError where there is no room.
+    """
+    for letter in range(256):
+        sys.intern(chr(letter))  # each is one string in the whole process, interned or not as it happens
+    target.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for entry in site.iterdir():
+            real = os.path.realpath(entry)
+            if entry.is_symlink() and entry.suffix == ".py":
+                _write(real, entry.name, f"{target / entry.name}c")
+            elif entry.is_symlink() and entry.is_dir():
+                folder = _place(kept / f"{entry.name}-{cache.key([real])}", target / entry.name)
+                for module in _modules(real):
+                    _write(f"{real}/{module}", f"{entry.name}/{module}", f"{folder}/{module}c")
+
+
+def _place(kept: Path, target: Path) -> Path:
+    """`kept`, with a link from `target`; `target` itself where it cannot be written."""
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+    if os.access(kept, os.W_OK):
+        target.symlink_to(kept)
+        return kept
+    return target
+
+
+def _modules(package: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(package):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        within = f"{folder[len(package) + 1 :]}/".lstrip("/")
+        yield from (within + file for file in files if file.endswith(".py"))
+
+
+def _write(source: str, name: str, file: str) -> None:
+    header = _header(source)
+    with contextlib.suppress(OSError), open(file, "rb", buffering=0) as present:
+        if present.read(len(header)) == header:
+            return
+    code = _code(source)
+    if code is not None:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        new = Path(f"{file}-{os.getpid()}")
+        try:
+            new.write_bytes(header + _marshalled(code, f"/{name}"))
+            new.rename(file)
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def _code(source: str) -> CodeType | None:
+    try:
+        return SourceFileLoader(source, source).get_code(source)
+    except (SyntaxError, ValueError, TypeError, EOFError, OSError):
+        return None
+
+
+def _header(source: str) -> bytes:
+    facts = os.stat(source)
+    return _HEADER.pack(importlib.util.MAGIC_NUMBER, 0, int(facts.st_mtime) & 0xFFFFFFFF, facts.st_size & 0xFFFFFFFF)
+
+
+def _marshalled(code: CodeType, name: str) -> bytes:
+    """`code` as if the file `name` had been compiled. Python puts the real name in its place when it is loaded."""
+    _imp._fix_co_filename(code, name)  # type: ignore[attr-defined]
+    # A copy, so that each interned string is held at least twice: in both.
+    copied = marshal.loads(marshal.dumps(code))
+    return marshal.dumps(_with_sets_of_its_own(copied))
+
+
+def _with_sets_of_its_own(code: CodeType) -> CodeType:
+    """`code`, in which no set of constants is the same object as another one."""
+    constants = tuple(map(_own, code.co_consts))
+    same = all(map(operator.is_, constants, code.co_consts))
+    return code if same else code.replace(co_consts=constants)
+
+
+def _own(constant: Any) -> Any:
+    if isinstance(constant, CodeType):
+        return _with_sets_of_its_own(constant)
+    return frozenset(list(constant)) if isinstance(constant, frozenset) else constant
