@@ -20,6 +20,7 @@ import pytest
 
 from harness import Compiling, Workload, cli
 from harness.bisect import findings
+from harness.check import verdicts
 from harness.engine import progress
 from harness.errors import HarnessError
 from harness.inside import workload as inside
@@ -218,6 +219,21 @@ def test_exit_statuses_are_those_of_the_program():
     assert told == [list(found) for found in re.findall(r"^    (\d+) +(.*)$", cli.__doc__ or "", re.M)]
     of_bisect = rows("how-to/bisect.md", "The exit status tells how the search ended:")
     assert {row[1].partition(":")[0]: int(row[0]) for row in of_bisect[:3]} == findings.STATUS
+
+
+def test_what_is_said_of_a_check_is_what_it_says():
+    page = "how-to/check-a-change.md"
+    named = {name for row in rows(page, "## What it says") for name in row[0].split(", ")}
+    assert named == {kind.value for kind in verdicts.Kind}
+    text = (ROOT / "docs" / page).read_text()
+    statuses = {int(found) for found in re.findall(r"^\| (\d) \|", text, re.M)}
+    wrong_arguments = 2
+    assert statuses - {wrong_arguments} == {
+        verdicts.NOTHING_REGRESSED,
+        verdicts.BROKEN,
+        verdicts.REGRESSED,
+        verdicts.CANNOT_TELL,
+    }
 
 
 def test_attributes_of_a_workload_are_those_of_the_class():

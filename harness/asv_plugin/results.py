@@ -65,17 +65,21 @@ def _asv_talks() -> Iterator[None]:
 
 
 class AsvProject:
-    """The results of one configuration, on this machine. Raises StartError."""
+    """The results of one configuration, on this machine; of another `clone` than it names, if that is given. Raises
+    StartError."""
 
-    def __init__(self, configuration: Path) -> None:
+    def __init__(self, configuration: Path, clone: Path | None = None) -> None:
         if not configuration.exists():
             raise StartError(f"no asv configuration {configuration}: name one with --config")
-        self.root = configuration.resolve().parent
+        configuration, clone = configuration.resolve(), clone and clone.resolve()
+        self.root = configuration.parent
         os.chdir(self.root)  # as asv does: the paths in a configuration start there
         try:
             with _asv_talks():
                 log.enable()
-                self._configuration = Config.load(str(configuration.resolve()))
+                self._configuration = Config.load(str(configuration))
+                if clone is not None:
+                    self._configuration.repo = str(clone)
                 for plugin in self._configuration.plugins:
                     plugin_manager.import_plugin(plugin)
                 self._repository = get_repo(self._configuration)

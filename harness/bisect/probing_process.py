@@ -18,6 +18,7 @@ from typing import Any
 
 from harness import protocol
 from harness.engine import client
+from harness.engine.configuration import memory_layout
 from harness.errors import CaseSkipped, HarnessError
 from harness.overlay import install, pytorch_files, tree, wheels
 from harness.overlay.git import Repository
@@ -26,9 +27,6 @@ from harness.store.records import Place
 from harness.suite.parameters import asv_names
 from harness.suite.selection import choose, find
 from harness.suite.workload import Workload, ask, configuration_for
-
-#: What makes another memory layout and means nothing: modules that torch does not need.
-_IMPORTED_FIRST = ("wave", "sqlite3")
 
 
 def main() -> None:
@@ -46,7 +44,7 @@ def main() -> None:
         repository = Repository(Path(wanted.repository))
         workload = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
         with install.trees() as folder:
-            folders = _TreeFolders(folder)
+            folders = install.TreeFolders(folder)
             answer(look(workload, wanted, repository))
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
                 for line in sys.stdin.buffer:
@@ -116,26 +114,8 @@ def _chooser(repository: Repository, wheels_place: str | None) -> Callable[[str]
 # Probes
 
 
-class _TreeFolders:
-    """Folders for trees: few, always the same names, each lent to one probe at a time; a tree is made of the last."""
-
-    def __init__(self, root: Path) -> None:
-        self._free = [root / str(number) for number in range(99, -1, -1)]
-        self._lock = threading.Lock()
-
-    def lend(self) -> Path:
-        with self._lock:
-            place = self._free.pop()
-        place.mkdir(exist_ok=True)
-        return place
-
-    def give_back(self, place: Path) -> None:
-        with self._lock:
-            self._free.append(place)
-
-
 def _probe(
-    workload: type[Workload], probe: protocol.Probe, repository: Repository, folders: _TreeFolders
+    workload: type[Workload], probe: protocol.Probe, repository: Repository, folders: install.TreeFolders
 ) -> protocol.Probed:
     counts: dict[str, float] = {}
     failures: dict[str, str] = {}
@@ -155,8 +135,7 @@ def _probe(
         record = install.make(repository, probe.commit, wheels.unpacked(Path(probe.wheel)), folder)
         phase_ends("tree")
         settings: dict[str, Any] = {"counter": probe.counter, "cores": 1, "ahead": "nothing", "overlay": str(folder)}
-        if probe.memory_layout:
-            settings |= {"padding": 40 * probe.memory_layout, "import_first": _IMPORTED_FIRST}
+        settings |= memory_layout(probe.memory_layout)
         with client.session(configuration_for(workload, **settings), notes.append) as directory:
             phase_ends("server start")
             for index in probe.cases:

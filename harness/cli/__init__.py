@@ -1,11 +1,11 @@
 """The command line, `harness` or `python -m harness`: a module a command, and here the one place that prints errors and
 chooses the exit status.
 
-    0    done; of bisect: found
-    1    could not be done, or some of it: a sentence on standard error says why
+    0    done; of check: nothing regressed; of bisect: found
+    1    could not be done, or some of it: a sentence says why
     2    wrong arguments
-    3    bisect: no change
-    4    bisect: cannot tell
+    3    check: something regressed; bisect: no change
+    4    check, bisect: cannot tell
     130  interrupted
     141  whoever read the output had read enough
 """
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from harness.cli import bench, bisect, costs, count, diff, doctor, explain, listing, overlay
+from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, overlay
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
 from harness.system import interpreter, printable
@@ -28,7 +28,7 @@ from harness.system import interpreter, printable
 GROUPS: dict[str, dict[str, ModuleType]] = {
     "Count": {"bench": bench, "count": count, "list": listing, "costs": costs},
     "Ask why": {"explain": explain, "diff": diff},
-    "Commits of PyTorch": {"bisect": bisect, "overlay": overlay},
+    "Changes of PyTorch": {"check": check, "bisect": bisect, "overlay": overlay},
     "This machine": {"doctor": doctor},
 }
 COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}

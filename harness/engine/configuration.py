@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import AHEAD_CHOICES, one_of
@@ -11,6 +12,8 @@ from harness.errors import SuiteError
 #: In the supervisor's folder: where it listens, and what it has to say when it dies.
 SOCKET = "harness.socket"
 LOG = "harness.log"
+#: What makes another memory layout and means nothing: modules that torch does not need.
+_IMPORTED_FIRST = ("wave", "sqlite3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +46,8 @@ class Configuration:
         one_of("`ahead`", self.ahead, AHEAD_CHOICES)
         if self.cores < 1:
             raise SuiteError(f"`cores` is {self.cores}; it takes a whole number from 1 up")
+
+
+def memory_layout(number: int) -> dict[str, Any]:
+    """The fields of a Configuration whose server has the memory layout of this number; everybody counts in 0."""
+    return {"padding": 40 * number, "import_first": _IMPORTED_FIRST} if number else {}

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import subprocess
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.errors import RepositoryError
 
 _SYMLINK = "120000"
 _FILES = ("100644", "100755", _SYMLINK)
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+#: Who makes the commits of `snapshot`, and when: the same always, so that equal contents are one commit.
+_NOBODY = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "harness"), ("EMAIL", "harness@localhost"), ("DATE", "2000-01-01T00:00:00+0000"))
+}
 
 
 class Repository:
@@ -73,6 +83,32 @@ class Repository:
         """Those of `first_parents` that changed something in these folders."""
         return set(self.ask("rev-list", "--first-parent", f"{good}..{bad}", "--", *folders).split())
 
+    def snapshot(self) -> str:
+        """The commit that the working tree would be: with its edits and new files, less what git ignores. That of HEAD
+        where nothing differs.
+
+        The objects go into the repository, as those of `git stash create` do, and git removes them when nothing has
+        used them for weeks. The index, the branches and the files stay as they are. Equal contents on one HEAD are one
+        commit.
+        """
+        if self.ask("rev-parse", "--is-bare-repository").strip() == "true":
+            raise RepositoryError(f"{self.path} has no working tree: name the commit after too")
+        head = self.commit("HEAD")
+        index = self.path / self.ask("rev-parse", "--git-path", "index").strip()
+        with tempfile.TemporaryDirectory(prefix="harness-index-") as folder:
+            copy = Path(folder, "index")
+            if index.exists():
+                # It knows which files were not touched since; by its own time git tells which of them may have been.
+                shutil.copy2(index, copy)
+            surroundings = {"GIT_INDEX_FILE": str(copy), **_NOBODY}
+            top = self.ask("rev-parse", "--show-toplevel").rstrip("\n")
+            self.ask("-C", top, "add", "--all", surroundings=surroundings)
+            tree = self.ask("write-tree", surroundings=surroundings).strip()
+            if tree == self.ask("rev-parse", f"{head}^{{tree}}").strip():
+                return head
+            message = ("-m", "the working tree")
+            return self.ask("commit-tree", tree, "-p", head, *message, surroundings=surroundings).strip()
+
     # Contents
 
     def files(self, commit: str, folders: Iterable[str]) -> dict[str, str]:
@@ -120,19 +156,30 @@ class Repository:
 
     # git itself
 
-    def ask(self, *arguments: str, fails_with: str | None = None, input: bytes = b"") -> str:
-        result = self._run(*arguments, input=input)
+    def ask(
+        self,
+        *arguments: str,
+        fails_with: str | None = None,
+        input: bytes = b"",
+        surroundings: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        result = self._run(*arguments, input=input, surroundings=surroundings)
         if result.returncode != 0:
             complaint = result.stderr.decode(errors="replace").strip()
             raise RepositoryError(fails_with or f"`git {' '.join(arguments)}` failed in {self.path}: {complaint}")
         return os.fsdecode(result.stdout)
 
-    def _run(self, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, *arguments: str, input: bytes = b"", surroundings: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[bytes]:
         # Not this process's own repository, should it have been started by a git hook.
-        surroundings = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
+        ours = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
         try:
             return subprocess.run(
-                ["git", "-C", str(self.path), *arguments], input=input, capture_output=True, env=surroundings
+                ["git", "-C", str(self.path), *arguments],
+                input=input,
+                capture_output=True,
+                env={**ours, **surroundings},
             )
         except FileNotFoundError:
             raise RepositoryError("no `git` on PATH: install it (Debian, Ubuntu: apt-get install git)") from None

@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def trees() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class TreeFolders:
+    """Folders for trees: few, always the same names, each lent to one user at a time; a tree is made of the last."""
+
+    def __init__(self, root: Path) -> None:
+        self._free = [root / str(number) for number in range(99, -1, -1)]
+        self._lock = threading.Lock()
+
+    def lend(self) -> Path:
+        with self._lock:
+            place = self._free.pop()
+        place.mkdir(exist_ok=True)
+        return place
+
+    def give_back(self, place: Path) -> None:
+        with self._lock:
+            self._free.append(place)
 
 
 def installed() -> Path | None:

@@ -1,6 +1,7 @@
 """Reading a repository without a checkout."""
 
 import os
+import time
 
 import pytest
 
@@ -69,3 +70,65 @@ def test_what_is_not_there_is_said(history, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RepositoryError, match="is no git repository"):
         Repository(tmp_path / "empty")
+
+
+# The working tree
+
+
+@pytest.fixture
+def worked_on(tmp_path):
+    made = History(tmp_path / "clone")
+    made.write("file.py", "ONE = 1\n")
+    made.write(".gitignore", "*.log\n")
+    made.commit("first")
+    return made
+
+
+def test_a_working_tree_without_edits_is_its_commit(worked_on):
+    assert Repository(worked_on.folder).snapshot() == worked_on.commits["first"]
+    (worked_on.folder / "file.log").write_text("ignored")
+    assert Repository(worked_on.folder).snapshot() == worked_on.commits["first"]
+
+
+def test_edits_new_and_removed_files_are_in_the_snapshot_and_nothing_else_changes(worked_on):
+    worked_on.write("new/file.py", "NEW = 1\n")
+    worked_on.write("staged.py", "STAGED = 1\n")
+    worked_on.git("add", "staged.py")
+    (worked_on.folder / "file.py").unlink()
+    before = worked_on.git("status", "--porcelain")
+    repository = Repository(worked_on.folder)
+    commit = repository.snapshot()
+    assert repository.changed(worked_on.commits["first"], commit) == ["file.py", "new/file.py", "staged.py"]
+    assert repository.is_ancestor(worked_on.commits["first"], commit)
+    assert repository.snapshot() == commit, "equal contents are one commit"
+    assert worked_on.git("status", "--porcelain") == before and worked_on.git("stash", "list") == ""
+
+
+def test_an_edit_of_equal_size_just_after_a_checkout_is_seen(worked_on, tmp_path):
+    """git tells by the time of its index that a file of the same second may have changed."""
+    time.sleep(1 - time.time() % 1)  # what follows is of one second
+    worked_on.git("clone", "--quiet", ".", str(tmp_path / "cloned"))
+    (tmp_path / "cloned/file.py").write_text("ONE = 2\n")
+    time.sleep(1.1)
+    assert Repository(tmp_path / "cloned").snapshot() != worked_on.commits["first"]
+
+
+def test_a_snapshot_holds_all_of_the_clone_wherever_it_is_asked_for(worked_on):
+    worked_on.write("sub/inner.py", "")
+    worked_on.write("file.py", "ONE = 2\n")
+    commit = Repository(worked_on.folder / "sub").snapshot()
+    assert Repository(worked_on.folder).changed(worked_on.commits["first"], commit) == ["file.py", "sub/inner.py"]
+
+
+def test_a_bare_repository_has_no_working_tree(worked_on, tmp_path):
+    worked_on.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
+    with pytest.raises(RepositoryError, match="has no working tree: name the commit after too"):
+        Repository(tmp_path / "bare").snapshot()
+
+
+def test_the_users_own_index_and_name_do_not_matter(worked_on, monkeypatch):
+    worked_on.write("file.py", "ONE = 2\n")
+    commit = Repository(worked_on.folder).snapshot()
+    monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "somebody")
+    assert Repository(worked_on.folder).snapshot() == commit

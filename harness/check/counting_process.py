@@ -1,0 +1,205 @@
+"""The process that counts for a check, in the environment that has torch.
+
+Its first line of input is a Chosen, which it answers with Cases; every further one is a Job, whose cases it counts in a
+session of their own and tells one by one, several jobs at once. It ends with its input. Each job gets a tree of its
+own, in which the commit's Python lies over the wheel's binaries.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused, decode, encode
+from harness.engine import client
+from harness.engine.configuration import memory_layout
+from harness.engine.counters import FRAMES_KNOWN
+from harness.errors import CaseSkipped, HarnessError, SuiteError
+from harness.overlay import install
+from harness.overlay.git import Repository
+from harness.overlay.tree import OverlayRecord
+from harness.store.records import KeptCount, Place
+from harness.suite import selection
+from harness.suite.workload import Workload, ask, configuration_for
+
+_JOBS_AT_ONCE = 8
+
+Tell = Callable[[Message], None]
+Choice = tuple[type[Workload], tuple[Any, ...]]
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what else is printed must not be taken for an answer
+    one_at_a_time = threading.Lock()
+
+    def tell(message: Message) -> None:
+        with one_at_a_time:
+            answers.write(encode(message))
+            answers.flush()
+
+    try:
+        choices = chosen(decode(sys.stdin.buffer.readline()))
+        tell(Cases(tuple(_facts(*choice) for choice in choices), sys.version_info[:2] == FRAMES_KNOWN))
+        with install.trees() as folder, ThreadPoolExecutor(_JOBS_AT_ONCE) as pool:
+            folders = install.TreeFolders(folder)
+            for line in sys.stdin.buffer:
+                pool.submit(_do, decode(line), choices, folders, tell)
+    except HarnessError as error:
+        tell(Refused(str(error)))
+
+
+def chosen(wanted: Chosen) -> list[Choice]:
+    """The cases, in asv's order. Raises SuiteError."""
+    try:
+        bench = re.compile(wanted.bench)
+    except re.error as error:
+        raise SuiteError(f"--bench {wanted.bench!r} is no regular expression: {error}") from None
+    return [
+        (workload, params)
+        for workload in selection.all_workloads(Path(wanted.suite))
+        for params in workload.choices()
+        if workload.is_in(wanted.name, params) and bench.search(workload.asv_name(params))
+    ]
+
+
+def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
+    case = workload.case(params)
+    return CaseFacts(workload.benchmark(), tuple(workload.param_names), case.parameters, workload.noise)
+
+
+def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders, tell: Tell) -> None:
+    """Count a job and tell all of it, whatever happens: who asked waits for that."""
+    run = _JobRun(job, choices, tell)
+    folder = folders.lend()
+    try:
+        run.count(folder)
+    except (HarnessError, OSError) as error:
+        run.fail(str(error))
+    except Exception as error:  # a fault of ours: without it the check would wait for ever
+        run.fail(f"the counting process failed: {error!r}")
+    finally:
+        folders.give_back(folder)
+        tell(run.done())
+
+
+class _JobRun:
+    """One job: its session, what it has told so far, and where its time went."""
+
+    def __init__(self, job: Job, choices: Sequence[Choice], tell: Tell) -> None:
+        self._job = job
+        self._choices = choices
+        self._tell = tell
+        self._told: set[int] = set()
+        self._record: OverlayRecord | None = None
+        self._notes: list[str] = []
+        self._seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def count(self, folder: Path) -> None:
+        """Raises HarnessError, OSError."""
+        job = self._job
+        repository = Repository(Path(job.repository))
+        wheel = install.choose(repository, job.commit, None if job.wheels is None else Path(job.wheels))
+        self._record = install.make(repository, job.commit, wheel, folder)
+        self._phase_ends("tree")
+        missing = [case for case in job.cases if not self._tell_refused(case) and not self._tell_kept(case)]
+        if not missing:
+            return
+        settings: dict[str, Any] = {"counter": job.counter, "cores": job.cores, "ahead": "nothing"}
+        settings |= {"overlay": str(folder), **memory_layout(job.memory_layout)}
+        workload, _ = self._choices[missing[0]]
+        with client.session(configuration_for(workload, **settings), self._notes.append) as directory:
+            self._phase_ends("server start")
+            with ThreadPoolExecutor(job.cores) as pool:
+                list(pool.map(lambda case: self._count_case(case, directory), missing))
+            self._phase_ends("count")
+
+    def _count_case(self, number: int, directory: Path) -> None:
+        workload, params = self._choices[number]
+        began = time.monotonic()
+        try:
+            place = self._place(number)
+            counted = ask(workload, params, directory, place=None if self._job.memory_layout else place)
+        except CaseSkipped as reason:
+            self._say(number, skipped=str(reason))
+            return
+        except HarnessError as error:
+            self._say(number, failed=str(error))
+            return
+        self._say(
+            number,
+            instructions=counted.instructions_per_call,
+            fingerprint=counted.fingerprint or {},
+            notes=counted.notes,
+            metrics={name: counted.per_call(name) for name in counted.metrics},
+            folder=str(place.folder),
+            seconds=round(time.monotonic() - began, 1),
+        )
+
+    def _tell_refused(self, number: int) -> bool:
+        """Tell that a case cannot be counted here, if that is known without a server."""
+        workload, params = self._choices[number]
+        refused = workload.refused_here(params)
+        if refused is not None:
+            self._say(number, skipped=refused)
+        return refused is not None
+
+    def _tell_kept(self, number: int) -> bool:
+        """Tell what is kept of a case, if it was counted alike: this version, this counter, this Python on these
+        binaries, without another memory layout."""
+        if self._job.memory_layout or self._job.anew or self._record is None:
+            return False
+        workload, _ = self._choices[number]
+        kept = KeptCount.load(self._place(number).folder)
+        if kept is not None and self._job.counter == "frames":
+            kept = kept.by_python
+        expected = {"counter": self._job.counter, **self._record.facts()}
+        if kept is None or kept.record.get("version") != str(workload.version):
+            return False
+        if not expected.items() <= kept.fingerprint.items():
+            return False
+        record = kept.record
+        calls = record["calls"]
+        self._say(
+            number,
+            instructions=record["instructions per call"],
+            fingerprint=kept.fingerprint,
+            notes=tuple(kept.notes),
+            metrics={name: total / calls for name, total in record.get("numbers", {}).items()},
+            folder=str(self._place(number).folder),
+            earlier=True,
+        )
+        return True
+
+    def _place(self, number: int) -> Place:
+        workload, params = self._choices[number]
+        job, labels = self._job, workload.case(params).parameters
+        return Place(Path(job.keep), job.commit, job.environment, workload.benchmark(), labels)
+
+    def _say(self, number: int, **facts: Any) -> None:
+        self._told.add(number)
+        self._tell(CaseCounted(self._job.serial, number, **facts))
+
+    def _phase_ends(self, name: str) -> None:
+        now = time.monotonic()
+        self._seconds[name] = round(now - self._since, 3)
+        self._since = now
+
+    def fail(self, reason: str) -> None:
+        """No case that was not told by now will be."""
+        for number in self._job.cases:
+            if number not in self._told:
+                self._say(number, failed=reason)
+
+    def done(self) -> JobDone:
+        record = self._record
+        others = tuple(note for note in self._notes if note != str(record))
+        return JobDone(self._job.serial, record.binaries if record else None, others, self._seconds)

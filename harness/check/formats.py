@@ -1,0 +1,266 @@
+"""What a check found, in the forms that people and programs read. Each is a pure function of the same verdicts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness.check import verdicts
+from harness.check.run import Checked
+from harness.check.verdicts import Change, Kind, Reason, Verdict
+from harness.report import columns
+
+#: The version of what `as_json` makes; a change that a reader must know of raises it.
+SCHEMA = 1
+#: GitHub takes no longer comment, in characters.
+COMMENT = 65_536
+_FUNCTIONS_IN_TEXT = 5
+_NAME = 100
+_NOT_LISTED = (Kind.UNCHANGED, Kind.SKIPPED)
+
+
+def percent(change: Change, noise: float) -> str:
+    """A change as a part of the base, to a tenth of the noise: `+1.11 %`. Further digits would be noise."""
+    if math.isinf(change.relative):
+        return "from nothing" if change.instructions > 0 else "-inf %"
+    digits = max(0, 1 - math.floor(math.log10(100 * noise))) if noise > 0 else 4
+    return f"{100 * change.relative:+.{digits}f} %" if change.instructions else "0 %"
+
+
+def instructions(count: float) -> str:
+    return f"{count:,.0f}" if abs(count) >= 1000 else f"{count:,.2f}"
+
+
+def _difference(change: Change) -> str:
+    sign = "+" if change.instructions > 0 else ""
+    digits = 0 if max(abs(change.base), abs(change.head)) >= 1000 else 2
+    return f"{sign}{change.instructions:,.{digits}f}"
+
+
+# Text
+
+
+def as_text(checked: Checked) -> Iterator[str]:
+    """Lines for a terminal: the answer, what moved and why, what could not be told, and the rest in a table."""
+    yield f"base  {_side(checked.base.name, checked.base.binaries)}"
+    yield f"head  {_side(checked.head.name, checked.head.binaries)}"
+    yield from checked.notes
+    yield ""
+    told: set[str] = set()
+    for verdict in checked.verdicts:
+        if verdict.kind not in _NOT_LISTED:
+            yield from [*_told(verdict, told), ""]
+    yield from _table(checked.verdicts)
+    skipped: dict[str, int] = {}
+    for verdict in checked.verdicts:
+        if verdict.kind is Kind.SKIPPED:
+            skipped[verdict.why] = skipped.get(verdict.why, 0) + 1
+    yield from (f"skipped: {number} ({why})" for why, number in skipped.items())
+    yield ""
+    yield f"{verdicts.headline(checked.verdicts)}  ({_how(checked)})"
+
+
+def _side(name: str, binaries: str | None) -> str:
+    return name if binaries is None else f"{name}\n      on the binaries of {binaries}"
+
+
+def _how(checked: Checked) -> str:
+    suite = f"{checked.suite} suite"
+    chosen = f", {checked.bench!r} of the {suite}" if checked.bench else f", {suite}"
+    return f"counter {checked.counter}{chosen}, {checked.seconds:.0f} s on {checked.cores} cores"
+
+
+def _told(verdict: Verdict, before: set[str]) -> Iterator[str]:
+    """Lines about a verdict. What explains it is told whole once: `before` are the first lines of what was."""
+    yield f"{verdict.kind.upper()}  {verdict.case}"
+    change = verdict.change
+    if change is not None:
+        yield (
+            f"  {instructions(change.base)} -> {instructions(change.head)} instructions, {_difference(change)} "
+            f"({percent(change, verdict.noise)}); noise {_noise(verdict)}"
+        )
+    for elsewhere in verdict.elsewhere:
+        yield f"  {percent(elsewhere, verdict.noise)} in another memory layout"
+    why = verdict.why.splitlines()
+    yield from (f"  {line}" for line in (why[:1] if verdict.why and why[0] in before else why))
+    before.update(why[:1])
+    yield from (f"  note: {note}" for note in verdict.notes)
+    for name, moved in verdict.metrics:
+        if moved.is_above(verdict.noise):
+            yield f"  {name}: {_difference(moved)} ({percent(moved, verdict.noise)})"
+    if verdict.reason is not None:
+        yield from (f"  {line}" for line in _because(verdict.reason))
+
+
+def _noise(verdict: Verdict) -> str:
+    return f"{100 * verdict.noise:.2g} %, as the class declares"
+
+
+def _because(reason: Reason) -> Iterator[str]:
+    if reason.lacking is not None:
+        yield f"no reason can be told: {reason.lacking}"
+        return
+    if not reason.functions:
+        yield "no function moved"
+        return
+    shown = reason.functions[:_FUNCTIONS_IN_TEXT]
+    rest = reason.rest + sum(moved.head - moved.base for moved in reason.functions[_FUNCTIONS_IN_TEXT:])
+    rows = [
+        [f"{moved.head - moved.base:+,.0f}", _shortened(f"{moved.function}  {moved.place}".rstrip())] for moved in shown
+    ]
+    rows += [[f"{rest:+,.0f}", "all others"]] if rest else []
+    kind = "Python function" if reason.view == "python" else "C function"
+    yield from columns.lines(["instructions", kind], rows)
+    if reason.parts:
+        yield "parts: " + ", ".join(f"{name} {by:+,.0f}" for name, by in reason.parts[:3])
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
+def _table(found: Sequence[Verdict]) -> Iterator[str]:
+    rows = [
+        [
+            verdict.kind,
+            str(verdict.case),
+            instructions(verdict.change.base),
+            instructions(verdict.change.head),
+            percent(verdict.change, verdict.noise),
+            f"{100 * verdict.noise:.2g} %",
+        ]
+        for verdict in found
+        if verdict.change is not None
+    ]
+    if rows:
+        yield from columns.lines(["verdict", "case", "base", "head", "change", "noise"], rows, names=(0, 1))
+
+
+# JSON
+
+
+def as_json(checked: Checked) -> str:
+    """One object; docs/reference/check-json.md describes it."""
+    facts = {
+        "schema": SCHEMA,
+        "verdict": verdicts.headline(checked.verdicts),
+        "status": checked.status,
+        "base": _side_facts(checked.base),
+        "head": _side_facts(checked.head),
+        "counter": checked.counter,
+        "suite": checked.suite,
+        "bench": checked.bench,
+        "fingerprint": dict(checked.fingerprint),
+        "notes": list(checked.notes),
+        "seconds": checked.seconds,
+        "cores": checked.cores,
+        "cases": [_case_facts(verdict) for verdict in checked.verdicts],
+    }
+    return json.dumps(facts, indent=1)
+
+
+def _side_facts(side: Any) -> dict[str, Any]:
+    return {"commit": side.commit, "name": side.name, "binaries": side.binaries}
+
+
+def _case_facts(verdict: Verdict) -> dict[str, Any]:
+    case = verdict.case
+    return {
+        "benchmark": case.benchmark,
+        "parameters": dict(zip(case.names, case.parameters, strict=True)),
+        "verdict": verdict.kind.value,
+        "why": verdict.why,
+        "noise": verdict.noise,
+        "change": _change_facts(verdict.change),
+        "elsewhere": [_change_facts(change) for change in verdict.elsewhere],
+        "notes": list(verdict.notes),
+        "metrics": {name: _change_facts(change) for name, change in verdict.metrics},
+        "reason": _reason_facts(verdict.reason),
+    }
+
+
+def _change_facts(change: Change | None) -> dict[str, float | None] | None:
+    if change is None:
+        return None
+    relative = None if math.isinf(change.relative) else change.relative
+    return {"base": change.base, "head": change.head, "instructions": change.instructions, "relative": relative}
+
+
+def _reason_facts(reason: Reason | None) -> dict[str, Any] | None:
+    if reason is None:
+        return None
+    return {
+        "view": reason.view,
+        "functions": [
+            {"function": moved.function, "place": moved.place, "base": moved.base, "head": moved.head}
+            for moved in reason.functions
+        ],
+        "rest": reason.rest,
+        "parts": dict(reason.parts),
+        "lacking": reason.lacking,
+    }
+
+
+# Markdown
+
+
+def as_markdown(checked: Checked, limit: int = COMMENT) -> str:
+    """A comment on a pull request: the verdict in one line, a table of what moved, the rest folded. Where it is longer
+    than `limit` characters, the folded rows go first, then what moved least."""
+    found = checked.verdicts
+    told = [verdict for verdict in found if verdict.kind not in _NOT_LISTED]
+    rest = [verdict for verdict in found if verdict.kind in _NOT_LISTED and verdict.change is not None]
+    for shown, folded in [
+        (len(told), len(rest)),
+        *((len(told), len(rest) // 2**power) for power in range(1, len(rest).bit_length() + 1)),
+        *((len(told) // 2**power, 0) for power in range(1, len(told).bit_length() + 1)),
+    ]:
+        text = "\n".join(_markdown(checked, told, shown, rest, folded))
+        if len(text) <= limit:
+            break
+    return text
+
+
+def _markdown(
+    checked: Checked, told: Sequence[Verdict], shown: int, rest: Sequence[Verdict], folded: int
+) -> Iterator[str]:
+    marks = {verdicts.NOTHING_REGRESSED: "✅", verdicts.CANNOT_TELL: "❔"}
+    yield f"{marks.get(checked.status, '❌')} **{verdicts.headline(checked.verdicts)}** ({_how(checked)})"
+    if told:
+        yield from ["", "| | case | base | head | change | noise | most of it |", "|---|---|--:|--:|--:|--:|---|"]
+        yield from (_row(verdict, full=True) for verdict in told[:shown])
+        yield from [f"| … | {len(told) - shown} more | | | | | |"] if shown < len(told) else []
+    if rest:
+        yield from ["", f"<details><summary>{len(rest)} unchanged</summary>", ""]
+        yield from ["| | case | base | head | change | noise |", "|---|---|--:|--:|--:|--:|"]
+        yield from (_row(verdict, full=False) for verdict in rest[:folded])
+        yield from [f"| … | {len(rest) - folded} more | | | | |"] if folded < len(rest) else []
+        yield from ["", "</details>"]
+    yield from ["", f"base: {_cell(checked.base.name)}  ", f"head: {_cell(checked.head.name)}"]
+    yield from (f"\n{_cell(note)}" for note in checked.notes)
+
+
+def _row(verdict: Verdict, full: bool) -> str:
+    change, noise = verdict.change, verdict.noise
+    figures = (
+        ["", "", ""]
+        if change is None
+        else [instructions(change.base), instructions(change.head), percent(change, noise)]
+    )
+    cells = [verdict.kind.value, f"`{verdict.case}`", *figures, f"{100 * noise:.2g} %"]
+    if full:
+        reason = verdict.reason
+        largest = reason.functions[0] if reason and reason.functions else None
+        because = f"`{_shortened(largest.function)}` {largest.head - largest.base:+,.0f}" if largest else ""
+        cells.append(because or (verdict.why.splitlines() or [""])[0])
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(text: str) -> str:
+    return (
+        text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+        if "`" not in text
+        else text.replace("|", "\\|")
+    )

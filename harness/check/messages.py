@@ -1,0 +1,121 @@
+"""The words between a check and the processes that count for it: frozen dataclasses, one JSON object a line each.
+
+These are not in protocol.py, which is loaded under valgrind: an edit there moves counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """Check to counting process, once: of the suite in this folder, the cases of the suite `name` (quick, default,
+    full) whose asv name the regular expression `bench` finds."""
+
+    suite: str
+    name: str
+    bench: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseFacts:
+    """One case that was chosen. `noise` is what its class declares, as a part of the count."""
+
+    benchmark: str
+    names: tuple[str, ...]
+    parameters: tuple[str, ...]
+    noise: float
+
+    def __str__(self) -> str:
+        named = zip(self.names, self.parameters, strict=True)
+        return "  ".join([self.benchmark, *(f"{name}={value}" for name, value in named)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cases:
+    """The answer to Chosen; later messages name a case by its place in this list. `frames`: whether this Python's
+    frames are known, so that it can be counted by Python function."""
+
+    cases: tuple[CaseFacts, ...]
+    frames: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Check to counting process: count these cases of a commit's Python, with so many workers at once. `wheels` tells
+    where the wheels are of which it takes the nearest older one, None stands for the one that pip installed.
+    `memory_layout` 0 is the one that everybody counts in. What is counted in that is kept in asv's folder `keep` under
+    asv's name of the `environment`, and what is kept there is given again unless it is to be counted `anew`."""
+
+    serial: int
+    repository: str
+    commit: str
+    wheels: str | None
+    counter: str
+    memory_layout: int
+    cases: tuple[int, ...]
+    cores: int
+    keep: str
+    environment: str
+    anew: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseCounted:
+    """Counting process to check, for each case of a job: exactly one of `instructions` (per call), `skipped` and
+    `failed` (why) is there. `folder` is where it is kept; `earlier` says that it was there already."""
+
+    serial: int
+    case: int
+    instructions: float | None = None
+    skipped: str | None = None
+    failed: str | None = None
+    fingerprint: dict[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    folder: str | None = None
+    earlier: bool = False
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class JobDone:
+    """Every case of a job was told. `binaries` are those that the commit's Python lay over, None if it came to nothing;
+    `notes` is what holds for all of its counts; `seconds` splits the time."""
+
+    serial: int
+    binaries: str | None
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """The process cannot count at all."""
+
+    sentence: str
+
+
+Message = Chosen | Cases | Job | CaseCounted | JobDone | Refused
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Chosen, Cases, Job, CaseCounted, JobDone, Refused)}
+
+
+def encode(message: Message) -> bytes:
+    """One line of JSON, with the message's kind."""
+    return json.dumps({"kind": type(message).__name__, **dataclasses.asdict(message)}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The message that `encode` made the line of."""
+    fields = json.loads(line)
+    kind = _KINDS[fields.pop("kind")]
+    if kind is Cases:
+        fields["cases"] = tuple(CaseFacts(**_tuples(case)) for case in fields["cases"])
+    return kind(**_tuples(fields))
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -1,0 +1,215 @@
+"""What a check found, case by case: counts of both sides -> a verdict. Pure.
+
+A change counts when it is larger than the case's noise. One that is larger, but not by far, may be the memory layout's:
+it is counted in other layouts too, and is one only if all of them show it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from harness.check.messages import CaseCounted, CaseFacts
+
+#: A change up to so many times the noise is counted in other memory layouts before it is called anything.
+DOUBTFUL = 3
+#: Facts of a fingerprint that are the subject of a check, and may differ between its sides.
+SUBJECT = ("python of commit", "binaries", "torch", "torch commit", "package torch")
+
+
+class Kind(StrEnum):
+    """The verdicts, in the order in which they are shown."""
+
+    REGRESSED = "regressed"
+    FAILED = "failed"
+    NOT_COMPARABLE = "not comparable"
+    TOO_SMALL = "too small to tell"
+    IMPROVED = "improved"
+    NEW = "new"
+    GONE = "gone"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+
+
+#: The exit statuses of the command.
+NOTHING_REGRESSED, BROKEN, REGRESSED, CANNOT_TELL = 0, 1, 3, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """Two counts of one case, in instructions per call."""
+
+    base: float
+    head: float
+
+    @property
+    def instructions(self) -> float:
+        return self.head - self.base
+
+    @property
+    def relative(self) -> float:
+        """As a part of the base; infinite for a change from nothing."""
+        if self.base:
+            return self.instructions / self.base
+        return math.copysign(math.inf, self.instructions) if self.instructions else 0.0
+
+    def is_above(self, noise: float) -> bool:
+        return abs(self.relative) > noise
+
+    def agrees_with(self, other: Change, noise: float) -> bool:
+        """Whether both are above the noise and go the same way."""
+        return self.is_above(noise) and other.is_above(noise) and self.instructions * other.instructions > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Moved:
+    """A function that moved: what it executed itself on both sides, in instructions per call."""
+
+    function: str
+    place: str
+    base: float
+    head: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why a case moved. `view` is python or c. `functions` are those that moved most and `rest` is what all others come
+    to; `parts` is by how much each part of the program moved, largest first. `lacking` says why there is none."""
+
+    view: str = ""
+    functions: tuple[Moved, ...] = ()
+    rest: float = 0.0
+    parts: tuple[tuple[str, float], ...] = ()
+    lacking: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is said of one case. `change` is there where both sides were counted, and `elsewhere` is the same in other
+    memory layouts; `noise` is a part of the count, and a change up to it is none. `why` explains the verdict, where it
+    needs that; `notes` stand beside the numbers."""
+
+    case: CaseFacts
+    kind: Kind
+    noise: float
+    change: Change | None = None
+    elsewhere: tuple[Change, ...] = ()
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, Change], ...] = ()
+    reason: Reason | None = None
+
+    @property
+    def moved(self) -> bool:
+        return self.kind in (Kind.REGRESSED, Kind.IMPROVED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sides:
+    """The reports of one case on both sides: in everybody's memory layout, and in others, where that was wanted."""
+
+    base: CaseCounted
+    head: CaseCounted
+    elsewhere: tuple[tuple[CaseCounted, CaseCounted], ...] = ()
+
+    @property
+    def change(self) -> Change | None:
+        return _change(self.base, self.head)
+
+
+def is_doubtful(case: CaseFacts, sides: Sides) -> bool:
+    """Whether the case is to be counted in other memory layouts too."""
+    change = sides.change
+    if change is None or _differing(sides.base, sides.head):
+        return False
+    return change.is_above(case.noise) and not change.is_above(DOUBTFUL * case.noise)
+
+
+def judge(case: CaseFacts, sides: Sides) -> Verdict:
+    base, head, change = sides.base, sides.head, sides.change
+    if base.failed is not None or head.failed is not None:
+        reasons = [f"{side}: {report.failed}" for side, report in (("base", base), ("head", head)) if report.failed]
+        return Verdict(case, Kind.FAILED, case.noise, why="\n".join(dict.fromkeys(reasons)))
+    if change is None:
+        return Verdict(case, *_one_sided(case, base, head))
+    notes = tuple(dict.fromkeys([*base.notes, *head.notes]))
+    metrics = tuple(
+        (name, Change(base.metrics[name], value)) for name, value in head.metrics.items() if name in base.metrics
+    )
+    kind, why, elsewhere = _compared(case, sides, change)
+    return Verdict(case, kind, case.noise, change, elsewhere, why, notes, metrics)
+
+
+def _one_sided(
+    case: CaseFacts, base: CaseCounted, head: CaseCounted
+) -> tuple[Kind, float, None, tuple[Change, ...], str]:
+    if base.skipped is not None and head.skipped is not None:
+        kind, why = Kind.SKIPPED, head.skipped
+    elif base.skipped is not None:
+        kind, why = Kind.NEW, f"head counts {head.instructions:,.2f}; base skips it: {base.skipped}"
+    else:
+        kind, why = Kind.GONE, f"base counts {base.instructions:,.2f}; head skips it: {head.skipped}"
+    return kind, case.noise, None, (), why
+
+
+def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str, tuple[Change, ...]]:
+    differing = _differing(sides.base, sides.head)
+    if differing:
+        return Kind.NOT_COMPARABLE, "; ".join(differing), ()
+    moved = Kind.REGRESSED if change.instructions > 0 else Kind.IMPROVED
+    if not change.is_above(case.noise):
+        return Kind.UNCHANGED, "", ()
+    if change.is_above(DOUBTFUL * case.noise):
+        return moved, "", ()
+    changes = [_change(*pair) for pair in sides.elsewhere]
+    others = tuple(other for other in changes if other is not None)
+    if not changes or len(others) < len(changes):
+        failed = [report.failed for pair in sides.elsewhere for report in pair if report.failed]
+        reason = failed[0].splitlines()[0] if failed else "it was not counted in another memory layout"
+        return Kind.TOO_SMALL, f"above the noise, but not confirmed: {reason}", others
+    if all(change.agrees_with(other, case.noise) for other in others):
+        return moved, "", others
+    return Kind.TOO_SMALL, "other memory layouts do not show it", others
+
+
+def _change(base: CaseCounted, head: CaseCounted) -> Change | None:
+    if base.instructions is None or head.instructions is None:
+        return None
+    return Change(base.instructions, head.instructions)
+
+
+def _differing(base: CaseCounted, head: CaseCounted) -> list[str]:
+    """The facts that make two counts not comparable: what was not to be compared, and differs."""
+    before, after = base.fingerprint, head.fingerprint
+    names = sorted(name for name in before.keys() | after.keys() if name not in SUBJECT)
+    return [
+        f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def with_reasons(verdicts: Iterable[Verdict], reasons: Sequence[Reason | None]) -> list[Verdict]:
+    """Each verdict with its reason."""
+    return [dataclasses.replace(verdict, reason=reason) for verdict, reason in zip(verdicts, reasons, strict=True)]
+
+
+def status(verdicts: Sequence[Verdict]) -> int:
+    """The exit status: what is known to be worse comes first, and where nothing was measured nothing is fine."""
+    kinds = {verdict.kind for verdict in verdicts}
+    if Kind.REGRESSED in kinds:
+        return REGRESSED
+    if Kind.FAILED in kinds:
+        return BROKEN
+    measured = kinds & {Kind.UNCHANGED, Kind.IMPROVED}
+    if not measured or kinds & {Kind.NOT_COMPARABLE, Kind.TOO_SMALL}:
+        return CANNOT_TELL
+    return NOTHING_REGRESSED
+
+
+def headline(verdicts: Sequence[Verdict]) -> str:
+    """All of it in a sentence, such as "2 regressed, 11 unchanged, 1 skipped"."""
+    counts = [(kind, sum(verdict.kind is kind for verdict in verdicts)) for kind in Kind]
+    return ", ".join(f"{number} {kind}" for kind, number in counts if number) or "nothing was counted"

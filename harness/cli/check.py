@@ -1,0 +1,77 @@
+"""Tell whether a change of PyTorch cost anything: count both sides, case by case, and say what moved and why.
+
+HEAD is a commit, or the working tree with its uncommitted edits where it is left out. Each side's Python is laid over a
+wheel's binaries, so nothing is built; native sources that differ from the wheel's are named. A change counts when it is
+larger than the noise of its case. One of up to three times the noise is counted again in other memory layouts, and has
+to show in all of them.
+
+Exit status: 0 nothing regressed, 1 something could not be counted, 2 wrong arguments, 3 something regressed, 4 cannot
+tell: a change is too small, two counts are not comparable, or nothing was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.cli.parser import add_config, add_counter, add_wheels, wheels_of
+from harness.engine import settings
+from harness.engine.settings import Settings
+from harness.errors import StartError
+
+HELP = "tell whether a change of PyTorch cost anything, and why"
+EXAMPLES = (
+    "harness check main --repo ../pytorch",
+    "harness check HEAD~1 HEAD --bench dtensor --suite default --markdown comment.md",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", help="the commit before")
+    parser.add_argument("head", nargs="?", help="the commit after (default: the working tree, with its edits)")
+    parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
+    parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
+    parser.add_argument(
+        "--suite", choices=settings.SUITE_CHOICES, default="quick", help="which suite (default: %(default)s)"
+    )
+    add_config(parser, "asv.pytorch.conf.json")
+    add_counter(parser, "readable", help="what counts (default: %(default)s)")
+    add_wheels(parser)
+    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+    parser.add_argument("--json", action="store_true", help="tell it as JSON: one object")
+    parser.add_argument("--markdown", metavar="FILE", help="write it as a comment for a pull request too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The status is the answer (see verdicts.py)."""
+    try:
+        from harness.check import formats  # not above: the environments under test lack asv
+        from harness.check.run import Options, check
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"a check needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
+        ) from None
+    comment = None if arguments.markdown is None else Path(arguments.markdown).absolute()  # asv leaves this folder
+    wheels = wheels_of(arguments)
+    checked = check(
+        Options(
+            config=Path(arguments.config),
+            base=arguments.base,
+            head=arguments.head,
+            clone=None if arguments.repo is None else Path(arguments.repo),
+            bench=arguments.bench,
+            suite=arguments.suite,
+            counter=arguments.counter,
+            cores=Settings.from_environment().cores,
+            wheels=None if wheels is None else wheels.resolve(),
+            anew=arguments.again,
+        )
+    )
+    if comment is not None:
+        try:
+            comment.write_text(formats.as_markdown(checked) + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"harness: the comment could not be written to {comment}: {error}", file=sys.stderr)
+    print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
+    return checked.status if comment is None or comment.exists() else 1

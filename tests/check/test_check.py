@@ -1,0 +1,174 @@
+"""`harness check` on a repository of a made-up torch: commits, the working tree, what can be wrong. Seconds each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import our_processes, wait_until
+from tests.made_up import Project
+
+pytestmark = pytest.mark.asv
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    made = Project(tmp_path_factory.mktemp("check") / "project")
+    assert made.asv("machine", "--yes").returncode == 0
+    return made
+
+
+@pytest.fixture
+def edited(project) -> Iterator[Project]:
+    """The project, whose working tree is as it was when the test is over."""
+    yield project
+    project.history.git("checkout", "--quiet", "--force", "main")
+    project.history.git("clean", "--quiet", "--force", "-d")
+
+
+def told(answer: subprocess.CompletedProcess[str], status: int) -> dict[str, Any]:
+    assert answer.returncode == status, answer.stdout + answer.stderr
+    facts: dict[str, Any] = json.loads(answer.stdout)
+    assert facts["status"] == status
+    return facts
+
+
+def verdicts(facts: dict[str, Any]) -> dict[str, str]:
+    return {case["parameters"]["what"]: case["verdict"] for case in facts["cases"]}
+
+
+def test_what_got_dearer_regresses_with_its_function_and_what_got_cheaper_does_not(project, tmp_path):
+    comment = tmp_path / "comment.md"
+    facts = told(project.check("good", "nn 17", "--json", "--markdown", str(comment)), 3)
+    assert verdicts(facts) == {"other": "regressed", "work": "improved", "gpu": "skipped"}
+    other, work, gpu = facts["cases"]
+    assert other["reason"]["view"] == "python"
+    assert other["reason"]["functions"][0]["function"] == "other"
+    assert other["reason"]["functions"][0]["place"] == "torch/another.py"
+    assert work["reason"]["functions"][0]["function"] == "work"
+    assert gpu["why"] == "no gpu here" and gpu["change"] is None
+    assert facts["notes"] == [
+        "out of sight: native files differ between base and head, which no count here shows (torch/csrc/native.cpp)"
+    ]
+    assert comment.read_text().startswith("❌ **1 regressed, 1 improved, 1 skipped**")
+
+
+def test_a_small_change_has_to_show_in_other_memory_layouts_and_an_improvement_is_no_failure(project):
+    facts = told(project.check("comment 5", "costlier", "--json"), 0)
+    assert verdicts(facts) == {"other": "unchanged", "work": "unchanged", "gpu": "skipped"}
+    facts = told(project.check("nn 3", "costlier", "--json"), 3)
+    (work,) = (case for case in facts["cases"] if case["verdict"] == "regressed")
+    assert work["change"]["relative"] == pytest.approx(0.01, abs=0.001)
+    assert [change["relative"] > 0.008 for change in work["elsewhere"]] == [True, True]
+    assert told(project.check("costlier", "nn 3", "--json"), 0)["verdict"] == "1 improved, 1 unchanged, 1 skipped"
+
+
+def test_what_is_kept_is_not_counted_again_unless_asked_for(project):
+    first = project.check("comment 12", "nn 13", "--bench", "other")
+    assert first.returncode == 0 and "kept from before" not in first.stderr
+    second = project.check("comment 12", "nn 13", "--bench", "other")
+    assert second.stderr.count("kept from before") == 2
+    assert project.check("comment 12", "nn 13", "--bench", "other", "--again").stderr.count("kept from before") == 0
+
+
+def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited):
+    history = edited.history
+    history.edit("torch/worker.py", lambda text: text.replace("total += 1", "total += extra.ONE"))
+    history.edit("torch/worker.py", lambda text: f"from torch import extra\n{text}")
+    history.write("torch/extra.py", "ONE = 1\n")
+    history.git("add", "torch/worker.py")
+    before = history.git("status", "--porcelain"), history.git("log", "--all", "--format=%H")
+    facts = told(edited.check("HEAD", "--json"), 3)
+    assert verdicts(facts) == {"work": "regressed", "other": "unchanged", "gpu": "skipped"}
+    assert facts["head"]["name"] == f"the working tree: {history.commits['nn 17'][:10]} with its edits"
+    assert (history.git("status", "--porcelain"), history.git("log", "--all", "--format=%H")) == before
+    again = edited.check("HEAD", "--json")
+    assert told(again, 3)["head"]["commit"] == facts["head"]["commit"], "equal contents are one commit"
+    assert again.stderr.count("kept from before") >= 4
+
+
+def test_a_comment_changes_nothing_and_native_code_is_said_to_be_out_of_sight(edited):
+    edited.history.edit("torch/worker.py", lambda text: f"# a comment\n{text}")
+    facts = told(edited.check("HEAD", "--json"), 0)
+    assert facts["verdict"] == "2 unchanged, 1 skipped" and facts["notes"] == []
+    edited.history.edit("torch/csrc/native.cpp", lambda text: text + "// another\n")
+    facts = told(edited.check("HEAD", "--json"), 0)
+    assert facts["notes"][0].startswith("out of sight: native files differ between base and head")
+
+
+def test_a_broken_import_exits_1_with_the_sentence(edited):
+    edited.history.edit("torch/worker.py", lambda text: f"import torch._nowhere\n{text}")
+    answer = edited.check("HEAD")
+    assert answer.returncode == 1
+    assert answer.stdout.count("ModuleNotFoundError: No module named 'torch._nowhere'") >= 1
+    assert answer.stdout.count("Traceback") == 1, "told once"
+    assert answer.stdout.rstrip().splitlines()[-1].startswith("3 failed")
+
+
+def test_nothing_measured_is_never_green(project):
+    answer = project.check("good", "nn 17", "--bench", "gpu")
+    assert answer.returncode == 4 and answer.stdout.rstrip().splitlines()[-1].startswith("1 skipped")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["HEAD"], "the working tree has no edits, and HEAD is its commit"),
+        (["good", "good"], "are the same commit"),
+        (["nowhere"], "has no commit 'nowhere'"),
+        (["good", "costlier", "--bench", "nothing"], "'nothing' finds no case of the full suite"),
+        (["good", "costlier", "--bench", "("], "--bench '(' is no regular expression"),
+        (["good", "costlier", "--repo", "/nowhere"], "there is no git clone at '/nowhere'"),
+        (["good", "costlier", "--config", "nowhere.json"], "no asv configuration nowhere.json"),
+    ],
+)
+def test_what_cannot_be_checked_is_a_sentence_and_status_1(project, words, sentence):
+    answer = project.check(*words)
+    assert answer.returncode == 1 and answer.stdout == "", answer.stdout
+    assert sentence in answer.stderr and "Traceback" not in answer.stderr
+
+
+def test_a_comment_that_cannot_be_written_does_not_cost_the_answer(project):
+    answer = project.check("comment 12", "nn 13", "--markdown", "/nowhere/comment.md")
+    assert answer.returncode == 1
+    assert "the comment could not be written to /nowhere/comment.md: " in answer.stderr
+    assert answer.stdout.rstrip().splitlines()[-1].startswith("2 unchanged, 1 skipped")
+
+
+def test_another_clone_than_the_configurations_can_be_named(project, tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(project.history.folder), str(clone)], check=True)
+    (clone / "torch/another.py").write_text((clone / "torch/another.py").read_text().replace("2100", "1900"))
+    facts = told(project.check("HEAD", "--repo", str(clone), "--json"), 0)
+    assert verdicts(facts)["other"] == "improved"
+
+
+def test_an_ended_check_leaves_nothing_running(project):
+    before = our_processes()
+    commits = project.history.commits
+    words = [commits["good"], commits["nn 17"], "--counter", "opcodes", "--suite", "full", "--again"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness", "check", *words],
+        cwd=project.folder,
+        env=project.environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "opcodes" in line:
+                break
+        os.kill(process.pid, signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(timeout=30) == 130
+    assert wait_until(lambda: not our_processes().keys() - before.keys()), our_processes()
+    assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
