@@ -27,6 +27,16 @@ EXAMPLES = (
 )
 
 
+#: What can be written into a file: the option, and what it is.
+_FILES = {
+    "markdown": "a comment for a pull request",
+    "junit": "JUnit XML",
+    "pytorch-records": "records for PyTorch's benchmark database (v3)",
+    "bencher": "Bencher Metric Format",
+    "github-benchmark": "what github-action-benchmark reads as customSmallerIsBetter",
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", help="the commit before")
     parser.add_argument("head", nargs="?", help="the commit after (default: the working tree, with its edits)")
@@ -40,19 +50,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_wheels(parser)
     parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
     parser.add_argument("--json", action="store_true", help="tell it as JSON: one object")
-    parser.add_argument("--markdown", metavar="FILE", help="write it as a comment for a pull request too")
+    for option, what in _FILES.items():
+        parser.add_argument(f"--{option}", metavar="FILE", help=f"write {what} too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The status is the answer (see verdicts.py)."""
     try:
-        from harness.check import formats  # not above: the environments under test lack asv
+        from harness.check import exports, formats  # not above: the environments under test lack asv
         from harness.check.run import Options, check
     except ModuleNotFoundError as error:
         raise StartError(
             f"a check needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
         ) from None
-    comment = None if arguments.markdown is None else Path(arguments.markdown).absolute()  # asv leaves this folder
+    writers = {
+        "markdown": formats.as_markdown,
+        "junit": exports.as_junit,
+        "pytorch-records": exports.as_pytorch_records,
+        "bencher": exports.as_bencher,
+        "github-benchmark": exports.as_github_benchmark,
+    }
+    named = {option: getattr(arguments, option.replace("-", "_")) for option in _FILES}
+    # Absolute: asv goes to another folder.
+    files = {Path(name).absolute(): writers[option] for option, name in named.items() if name is not None}
     wheels = wheels_of(arguments)
     checked = check(
         Options(
@@ -68,10 +88,12 @@ def run(arguments: argparse.Namespace) -> int:
             anew=arguments.again,
         )
     )
-    if comment is not None:
+    unwritten = False
+    for file, made in files.items():
         try:
-            comment.write_text(formats.as_markdown(checked) + "\n", encoding="utf-8")
+            file.write_text(made(checked) + "\n", encoding="utf-8")
         except OSError as error:
-            print(f"harness: the comment could not be written to {comment}: {error}", file=sys.stderr)
+            print(f"harness: {file} could not be written: {error}", file=sys.stderr)
+            unwritten = True
     print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
-    return checked.status if comment is None or comment.exists() else 1
+    return 1 if unwritten else checked.status

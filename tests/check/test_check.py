@@ -61,6 +61,16 @@ def test_what_got_dearer_regresses_with_its_function_and_what_got_cheaper_does_n
     assert comment.read_text().startswith("❌ **1 regressed, 1 improved, 1 skipped**")
 
 
+def test_every_format_is_written_where_it_is_asked_for(project, tmp_path):
+    names = ("markdown", "junit", "pytorch-records", "bencher", "github-benchmark")
+    words = [word for name in names for word in (f"--{name}", str(tmp_path / name))]
+    assert project.check("comment 12", "nn 13", *words).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(names)
+    assert "<testsuite" in (tmp_path / "junit").read_text()
+    for name in names[2:]:
+        assert len(json.loads((tmp_path / name).read_text())) == 2
+
+
 def test_a_small_change_has_to_show_in_other_memory_layouts_and_an_improvement_is_no_failure(project):
     facts = told(project.check("comment 5", "costlier", "--json"), 0)
     assert verdicts(facts) == {"other": "unchanged", "work": "unchanged", "gpu": "skipped"}
@@ -136,10 +146,10 @@ def test_what_cannot_be_checked_is_a_sentence_and_status_1(project, words, sente
     assert sentence in answer.stderr and "Traceback" not in answer.stderr
 
 
-def test_a_comment_that_cannot_be_written_does_not_cost_the_answer(project):
+def test_a_file_that_cannot_be_written_does_not_cost_the_answer(project):
     answer = project.check("comment 12", "nn 13", "--markdown", "/nowhere/comment.md")
     assert answer.returncode == 1
-    assert "the comment could not be written to /nowhere/comment.md: " in answer.stderr
+    assert "harness: /nowhere/comment.md could not be written: " in answer.stderr
     assert answer.stdout.rstrip().splitlines()[-1].startswith("2 unchanged, 1 skipped")
 
 

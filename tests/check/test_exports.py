@@ -1,0 +1,96 @@
+"""What other programs read of a check: pure functions of made-up verdicts. Milliseconds."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from harness.check import exports
+from harness.check.verdicts import Change, Kind
+from tests.check.test_formats import FOUND, checked, verdict
+
+#: bencher.dev/bmf.json, in our words: benchmarks by name, measures by name, numbers.
+NUMBERS = {key: {"type": "number"} for key in ("value", "lower_value", "upper_value")}
+BENCHER = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": NUMBERS,
+            "required": ["value"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def test_junit_has_a_test_a_case_and_what_is_not_green_is_not_passed():
+    suite = ElementTree.fromstring(exports.as_junit(checked()))
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "8",
+        "failures": "1",
+        "errors": "3",
+        "skipped": "1",
+    }
+    cases = suite.findall("testcase")
+    outcomes = [[child.tag for child in case] for case in cases]
+    assert outcomes == [["failure"], ["error"], ["error"], ["error"], *3 * [["system-out"]], ["skipped"]]
+    failure = cases[0].find("failure")
+    assert failure is not None and "+1.11 %" in failure.get("message", "")
+    assert "+580  wrap  torch/_dispatch.py" in (failure.text or "")
+    assert cases[0].get("classname") == "module.Work" and cases[0].get("name") == "cpu"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_junit_agrees_with_the_exit_status(kind):
+    change = None if kind in (Kind.FAILED, Kind.SKIPPED, Kind.NEW, Kind.GONE) else Change(1.0, 2.0)
+    found = checked(verdict(kind, change=change), verdict(Kind.UNCHANGED, change=Change(1.0, 1.0)))
+    suite = ElementTree.fromstring(exports.as_junit(found))
+    assert (int(suite.get("failures", 0)) + int(suite.get("errors", 0)) > 0) == (found.status != 0)
+
+
+def test_junit_takes_what_xml_does_not():
+    found = checked(verdict(Kind.FAILED, why="a \x1b[31mred\x00 <word> & more\nline"))
+    error = ElementTree.fromstring(exports.as_junit(found)).find("testcase/error")
+    assert error is not None and error.get("message") == "a ?[31mred? <word> & more"
+
+
+def test_pytorchs_records_hold_the_exact_count_beside_the_float():
+    records = json.loads(exports.as_pytorch_records(checked()))
+    names = [record["metric"]["name"] for record in records]
+    assert names.count("instructions") == sum(found.change is not None for found in FOUND) and names.count("total") == 1
+    near = next(record for record in records if record["model"]["name"].startswith("module.Near"))
+    assert near["metric"]["benchmark_values"] == [1_000_001.0]
+    assert near["metric"]["extra_info"]["exact"] == "1000001.0"
+    assert near["dependencies"]["pytorch"]["sha"] == "b" * 40
+    for record in records:
+        maps = [record["benchmark"], record["model"], record["metric"], record["dependencies"]["pytorch"]]
+        for owner in maps:
+            assert all(isinstance(value, str) for value in owner["extra_info"].values()), "the database keeps text"
+
+
+def test_bencher_follows_its_schema():
+    facts = json.loads(exports.as_bencher(checked()))
+    jsonschema.validate(facts, BENCHER)
+    assert facts["module.Work  device=cpu"]["instructions"]["value"] == 53_491.0
+
+
+def test_github_benchmark_is_a_list_of_names_units_and_values():
+    listed = json.loads(exports.as_github_benchmark(checked()))
+    assert listed[0] == {
+        "name": "module.Work  device=cpu",
+        "unit": "instructions",
+        "value": 53_491.0,
+        "range": "0.4%",
+        "extra": "regressed: 52,905 -> 53,491 (+1.11 %)",
+    }
+
+
+def test_what_was_not_counted_is_in_no_dashboard():
+    counted = sum(found.change is not None for found in FOUND)
+    assert len(json.loads(exports.as_github_benchmark(checked()))) == counted
+    assert len(json.loads(exports.as_bencher(checked()))) == counted
