@@ -109,14 +109,15 @@ class Project:
         names = [commits.get(good, good), commits.get(bad, bad)]
         return self._run(sys.executable, "-m", "harness", "bisect", *names, "work.Work", *arguments, **variables)
 
-    def check(self, base: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Of the whole suite, with the counter that needs no valgrind, unless told otherwise. A first argument that is
-        the subject of a commit stands for the commit."""
-        commits = self.history.commits
-        names = [commits.get(name, name) for name in (base, *arguments)]
+    def check(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Of the whole suite, with the counter that needs no valgrind, unless told otherwise. An argument that is the
+        subject of a commit stands for the commit."""
+        names = [self.history.commits.get(name, name) for name in arguments]
         if "--counter" not in arguments:
             names += ["--counter", "opcodes"]
-        return self._run(sys.executable, "-m", "harness", "check", *names, "--suite", "full", **variables)
+        if "--suite" not in arguments:
+            names += ["--suite", "full"]
+        return self._run(sys.executable, "-m", "harness", "check", *names, **variables)
 
     def found(self, good: str, bad: str, *arguments: str, status: int = 0, **variables: str) -> dict:
         answer = self.bisect(good, bad, "--json", *arguments, **variables)

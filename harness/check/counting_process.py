@@ -7,6 +7,7 @@ own, in which the commit's Python lies over the wheel's binaries.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -46,10 +47,12 @@ def main() -> None:
             answers.flush()
 
     try:
-        choices = chosen(decode(sys.stdin.buffer.readline()))
+        wanted: Chosen = decode(sys.stdin.buffer.readline())
+        choices = chosen(wanted)
         tell(Cases(tuple(_facts(*choice) for choice in choices), sys.version_info[:2] == FRAMES_KNOWN))
-        with install.trees() as folder, ThreadPoolExecutor(_JOBS_AT_ONCE) as pool:
-            folders = install.TreeFolders(folder)
+        with contextlib.ExitStack() as stack:
+            folders = install.TreeFolders(stack.enter_context(install.trees())) if wanted.trees else None
+            pool = stack.enter_context(ThreadPoolExecutor(_JOBS_AT_ONCE))
             for line in sys.stdin.buffer:
                 pool.submit(_do, decode(line), choices, folders, tell)
     except HarnessError as error:
@@ -75,10 +78,10 @@ def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
     return CaseFacts(workload.benchmark(), tuple(workload.param_names), case.parameters, workload.noise)
 
 
-def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders, tell: Tell) -> None:
+def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders | None, tell: Tell) -> None:
     """Count a job and tell all of it, whatever happens: who asked waits for that."""
     run = _JobRun(job, choices, tell)
-    folder = folders.lend()
+    folder = None if folders is None else folders.lend()
     try:
         run.count(folder)
     except (HarnessError, OSError) as error:
@@ -86,7 +89,8 @@ def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders, tell:
     except Exception as error:  # a fault of ours: without it the check would wait for ever
         run.fail(f"the counting process failed: {error!r}")
     finally:
-        folders.give_back(folder)
+        if folders is not None and folder is not None:
+            folders.give_back(folder)
         tell(run.done())
 
 
@@ -103,18 +107,20 @@ class _JobRun:
         self._seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
-    def count(self, folder: Path) -> None:
-        """Raises HarnessError, OSError."""
+    def count(self, folder: Path | None) -> None:
+        """Count what is not kept; a tree is made in `folder`. Raises HarnessError, OSError."""
         job = self._job
-        repository = Repository(Path(job.repository))
-        wheel = install.choose(repository, job.commit, None if job.wheels is None else Path(job.wheels))
-        self._record = install.make(repository, job.commit, wheel, folder)
-        self._phase_ends("tree")
+        settings: dict[str, Any] = {"counter": job.counter, "cores": job.cores, "ahead": "nothing"}
+        settings |= memory_layout(job.memory_layout)
+        if job.repository is not None and folder is not None:
+            repository = Repository(Path(job.repository))
+            wheel = install.choose(repository, job.commit, None if job.wheels is None else Path(job.wheels))
+            self._record = install.make(repository, job.commit, wheel, folder)
+            settings["overlay"] = str(folder)
+            self._phase_ends("tree")
         missing = [case for case in job.cases if not self._tell_refused(case) and not self._tell_kept(case)]
         if not missing:
             return
-        settings: dict[str, Any] = {"counter": job.counter, "cores": job.cores, "ahead": "nothing"}
-        settings |= {"overlay": str(folder), **memory_layout(job.memory_layout)}
         workload, _ = self._choices[missing[0]]
         with client.session(configuration_for(workload, **settings), self._notes.append) as directory:
             self._phase_ends("server start")

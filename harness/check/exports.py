@@ -169,5 +169,15 @@ def as_github_benchmark(checked: Checked) -> str:
     )
 
 
+def as_pytorch_csv(checked: Checked) -> str:
+    """The form of PyTorch's expected_results.csv: a line a case with its name, the metric, the count and the noise. A
+    name's commas are spaces there, since the file is read without quotes."""
+    return "\n".join(
+        f"{str(verdict.case).replace(',', ' ')},{UNIT},{round(head)},{verdict.noise:g}"
+        for verdict in checked.verdicts
+        for head in _heads(verdict.change)
+    )
+
+
 def _heads(change: Change | None) -> tuple[float, ...]:
     return () if change is None else (change.head,)

@@ -44,8 +44,11 @@ def _difference(change: Change) -> str:
 
 def as_text(checked: Checked) -> Iterator[str]:
     """Lines for a terminal: the answer, what moved and why, what could not be told, and the rest in a table."""
-    yield f"base  {_side(checked.base.name, checked.base.binaries)}"
-    yield f"head  {_side(checked.head.name, checked.head.binaries)}"
+    same = checked.base.binaries == checked.head.binaries
+    yield f"base  {checked.base.name}" + ("" if same else _on(checked.base.binaries))
+    yield f"head  {checked.head.name}" + ("" if same else _on(checked.head.binaries))
+    if same and checked.head.binaries is not None:
+        yield f"both  on the binaries of {checked.head.binaries}"
     yield from checked.notes
     yield ""
     told: set[str] = set()
@@ -58,12 +61,17 @@ def as_text(checked: Checked) -> Iterator[str]:
         if verdict.kind is Kind.SKIPPED:
             skipped[verdict.why] = skipped.get(verdict.why, 0) + 1
     yield from (f"skipped: {number} ({why})" for why, number in skipped.items())
+    if checked.updated is not None:
+        yield from [
+            "",
+            *(f"updated: {line}" for line in checked.updated or ["nothing, no count moved beyond its noise"]),
+        ]
     yield ""
     yield f"{verdicts.headline(checked.verdicts)}  ({_how(checked)})"
 
 
-def _side(name: str, binaries: str | None) -> str:
-    return name if binaries is None else f"{name}\n      on the binaries of {binaries}"
+def _on(binaries: str | None) -> str:
+    return "" if binaries is None else f"\n      on the binaries of {binaries}"
 
 
 def _how(checked: Checked) -> str:
@@ -156,13 +164,14 @@ def as_json(checked: Checked) -> str:
         "notes": list(checked.notes),
         "seconds": checked.seconds,
         "cores": checked.cores,
+        "updated": None if checked.updated is None else list(checked.updated),
         "cases": [_case_facts(verdict) for verdict in checked.verdicts],
     }
     return json.dumps(facts, indent=1)
 
 
 def _side_facts(side: Any) -> dict[str, Any]:
-    return {"commit": side.commit, "name": side.name, "binaries": side.binaries}
+    return {"commit": side.commit or None, "name": side.name, "binaries": side.binaries}
 
 
 def _case_facts(verdict: Verdict) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from typing import Any
 @dataclasses.dataclass(frozen=True)
 class Chosen:
     """Check to counting process, once: of the suite in this folder, the cases of the suite `name` (quick, default,
-    full) whose asv name the regular expression `bench` finds."""
+    full) whose asv name the regular expression `bench` finds. `trees`: the jobs will be of commits, each with a tree of
+    its own."""
 
     suite: str
     name: str
     bench: str
+    trees: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +47,14 @@ class Cases:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Check to counting process: count these cases of a commit's Python, with so many workers at once. `wheels` tells
-    where the wheels are of which it takes the nearest older one, None stands for the one that pip installed.
-    `memory_layout` 0 is the one that everybody counts in. What is counted in that is kept in asv's folder `keep` under
-    asv's name of the `environment`, and what is kept there is given again unless it is to be counted `anew`."""
+    """Check to counting process: count these cases, with so many workers at once, of a commit's Python on a wheel's
+    binaries, or of what the environment has installed (`repository` None). `wheels` tells where the wheels are of which
+    the commit takes the nearest older one, None stands for the one that pip installed. `memory_layout` 0 is the one
+    that everybody counts in. What is counted in that is kept in asv's folder `keep` under asv's name of the
+    `environment`, and what is kept there of a commit is given again unless it is to be counted `anew`."""
 
     serial: int
-    repository: str
+    repository: str | None
     commit: str
     wheels: str | None
     counter: str

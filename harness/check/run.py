@@ -1,45 +1,47 @@
 """A check: find out what the two sides are, count both at once, look again where that leaves doubt, ask why.
 
-the commits, the environment  ->  every chosen case on both sides  ->  what is doubtful, in other memory layouts
-                              ->  verdicts  ->  what moved, by function, on both sides  ->  reasons
+the two sides  ->  every chosen case on both  ->  what is doubtful, in other memory layouts  ->  verdicts
+               ->  what moved, by function, on both sides  ->  reasons
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import queue
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 
-from harness.asv_plugin.results import AsvProject
-from harness.check import verdicts
+from harness.check import sides, verdicts
 from harness.check.client import CountingProcess
+from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts, Chosen, Job, JobDone
-from harness.check.verdicts import Kind, Moved, Reason, Sides, Verdict
-from harness.errors import RepositoryError, SuiteError
-from harness.overlay import pytorch_files
-from harness.overlay.git import Repository
-from harness.profile import comparison
-from harness.profile.comparison import Run
-from harness.store.records import KeptCount
+from harness.check.reasons import reason
+from harness.check.sides import BASE, HEAD, Side, Subject
+from harness.check.verdicts import Kind, Reason, Sides, Verdict
+from harness.errors import HarnessError, SuiteError
 
+#: What was counted: by side and memory layout, by case.
+_Reports = dict[tuple[str, int], dict[int, CaseCounted]]
 #: The other memory layouts in which a doubtful change must show.
 _ELSEWHERE = (1, 2)
-_FUNCTIONS = 10
-_FILES_SHOWN = 5
-_NOTHING = "nothing is to be compared; name an older commit, such as HEAD~1"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is checked and how. `head` None stands for the working tree. `clone` None is the repository that the
-    configuration names, `wheels` None the wheel that pip installed. `anew`: also what is kept is counted."""
+    """What is checked and how. `base` None stands for the file `expected`, which is written too if `update`; `head`
+    None stands for the working tree, `clone` None for the repository that the configuration names, `wheels` None for
+    the wheel that pip installed. `anew`: also what is kept is counted. `environments` are two interpreters; with them
+    there are no commits, and the suite is that in `benchmarks`."""
 
     config: Path
-    base: str
+    base: str | None = None
     head: str | None = None
     clone: Path | None = None
     bench: str = ""
@@ -48,21 +50,16 @@ class Options:
     cores: int = 1
     wheels: Path | None = None
     anew: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """One side: its commit's hash, and what people call it. `binaries` are those that its Python lay over, None where
-    that came to nothing."""
-
-    commit: str
-    name: str
-    binaries: str | None = None
+    expected: Path | None = None
+    update: bool = False
+    environments: tuple[str, ...] = ()
+    benchmarks: Path = Path("benchmarks")
 
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What a check found, and how."""
+    """What a check found, and how. `updated` are sentences about the expected counts that were written, None if none
+    were to be."""
 
     base: Side
     head: Side
@@ -74,77 +71,66 @@ class Checked:
     notes: tuple[str, ...]
     seconds: float
     cores: int
+    updated: tuple[str, ...] | None = None
 
     @property
     def status(self) -> int:
+        if self.updated is not None:
+            return verdicts.status_of_update(self.verdicts)
         return verdicts.status(self.verdicts)
 
 
 def check(options: Options) -> Checked:
     """Raises HarnessError where nothing can be counted at all."""
     began = time.monotonic()
-    project = AsvProject(options.config, options.clone)
-    repository = Repository(project.repository)
-    base, head = _sides(repository, options)
-    native = pytorch_files.native(repository.changed(base.commit, head.commit), ())
-    _say(f"base  {base.name}")
-    _say(f"head  {head.name}")
-    wanted = Chosen(str(project.suite), options.suite, options.bench)
-    with CountingProcess(project.python(base.commit), wanted) as process:
-        if not process.cases:
-            raise SuiteError(
-                f"{options.bench!r} finds no case of the {options.suite} suite: `harness list` shows the cases of each"
-            )
-        counting = _Counting(process, project, repository, options, (base, head))
+    expected = _expected(options)
+    with _subject(options) as subject, contextlib.ExitStack() as stack:
+        for name, side in subject.sides.items():
+            _say(f"{name}  {side.name}")
+        wanted = Chosen(str(subject.suite), options.suite, options.bench, trees=subject.clone is not None)
+        pythons = dict.fromkeys(side.python for side in subject.sides.values())
+        processes = {python: stack.enter_context(CountingProcess(python, wanted)) for python in pythons}
+        counting = _Counting(processes, subject, options, expected)
         found = counting.verdicts()
-        reasons = counting.reasons(found)
-    ordered = sorted(verdicts.with_reasons(found, reasons), key=_place)
-    base, head = (dataclasses.replace(side, binaries=counting.binaries.get(side.commit)) for side in (base, head))
+        found = verdicts.with_reasons(found, counting.reasons(found))
+    updated = None
+    if expected is not None and options.update and options.expected is not None:
+        renewed, updated = expected.updated(found, counting.heads)
+        renewed.write(options.expected)
+    base, head = (
+        dataclasses.replace(subject.sides[name], binaries=counting.binaries.get(name))
+        if name in subject.sides
+        else Side(f"expected counts in {options.expected}")
+        for name in (BASE, HEAD)
+    )
     return Checked(
         base,
         head,
-        tuple(ordered),
+        tuple(sorted(found, key=_place)),
         options.counter,
         options.suite,
         options.bench,
         counting.fingerprint,
-        (*_out_of_sight(native), *counting.notes),
+        (*subject.remarks, *counting.notes),
         round(time.monotonic() - began, 1),
         options.cores,
+        None if updated is None else tuple(updated),
     )
 
 
-def _sides(repository: Repository, options: Options) -> tuple[Side, Side]:
-    base = repository.commit(options.base)
-    if options.head is not None:
-        head = repository.commit(options.head)
-        if head == base:
-            raise RepositoryError(f"{options.base} and {options.head} are the same commit {base[:10]}: {_NOTHING}")
-        return _side(repository, base), _side(repository, head)
-    head = repository.snapshot()
-    at = repository.commit("HEAD")
-    name = (
-        f"the working tree: {at[:10]} with its edits"
-        if head != at
-        else f"the working tree, which has no edits: {at[:10]}"
-    )
-    if head == base:
-        raise RepositoryError(
-            f"the working tree has no edits, and {options.base} is its commit {base[:10]}: {_NOTHING}"
-        )
-    return _side(repository, base), Side(head, name)
+@contextlib.contextmanager
+def _subject(options: Options) -> Iterator[Subject]:
+    if not options.environments:
+        yield sides.of_commits(options.config, options.clone, options.base, options.head)
+        return
+    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+        yield sides.of_environments(options.environments, options.benchmarks, Path(folder))
 
 
-def _side(repository: Repository, commit: str) -> Side:
-    return Side(commit, f"{commit[:10]}  {repository.subject(commit)}")
-
-
-def _out_of_sight(native: Sequence[str]) -> Iterator[str]:
-    """That the sides differ in what is not counted: native sources, which would have to be built."""
-    if native:
-        more = f" and {len(native) - _FILES_SHOWN} more" if len(native) > _FILES_SHOWN else ""
-        shown = ", ".join(native[:_FILES_SHOWN])
-        yield f"out of sight: native files differ between base and head, which no count here shows ({shown}{more})"
+def _expected(options: Options) -> Expected | None:
+    if options.expected is None:
+        return None
+    return Expected() if options.update and not options.expected.exists() else Expected.read(options.expected)
 
 
 def _place(verdict: Verdict) -> tuple[int, float]:
@@ -154,101 +140,142 @@ def _place(verdict: Verdict) -> tuple[int, float]:
 
 
 class _Counting:
-    """The counts of both sides, as they come."""
+    """The counts of both sides, as they come; of head alone where the base is a file of `expected` counts."""
 
     def __init__(
         self,
-        process: CountingProcess,
-        project: AsvProject,
-        repository: Repository,
+        processes: Mapping[str, CountingProcess],
+        subject: Subject,
         options: Options,
-        sides: tuple[Side, Side],
+        expected: Expected | None,
     ) -> None:
-        self._process = process
-        self._project = project
-        self._repository = repository
+        self._processes = processes
+        self._subject = subject
         self._options = options
-        self._sides = sides
+        self._expected = expected
         self._serials = itertools.count(1)
+        self._cases = self._common_cases()
+        self.heads: dict[CaseFacts, CaseCounted] = {}
         self.binaries: dict[str, str] = {}
         self.fingerprint: dict[str, str] = {}
         self.notes: dict[str, None] = {}
 
-    @property
-    def _cases(self) -> Sequence[CaseFacts]:
-        return self._process.cases
+    def _common_cases(self) -> tuple[CaseFacts, ...]:
+        """The cases, by the same numbers for every process. Raises SuiteError."""
+        first, *others = (process.cases for process in self._processes.values())
+        for cases in others:
+            differing = {str(case) for case in cases} ^ {str(case) for case in first}
+            if differing:
+                raise SuiteError(
+                    f"the two environments have not the same cases, as {min(differing)}: choose others with --bench"
+                )
+        if not first:
+            raise SuiteError(
+                f"{self._options.bench!r} finds no case of the {self._options.suite} suite: `harness list` shows the "
+                "cases of each"
+            )
+        return first
 
     def verdicts(self) -> list[Verdict]:
-        """Count every case on both sides, and what is doubtful in other memory layouts."""
-        (pairs,) = self._count(range(len(self._cases)), self._options.counter)
-        sides = {number: Sides(*pair) for number, pair in pairs.items()}
-        doubtful = [number for number, both in sides.items() if verdicts.is_doubtful(self._cases[number], both)]
+        """Count every case, and what is doubtful in other memory layouts."""
+        cases, counter = range(len(self._cases)), self._options.counter
+        reports = self._count(cases, counter)
+        self.heads = {self._cases[number]: report for number, report in reports[HEAD, 0].items()}
+        both = {number: self._pair(number, reports) for number in cases}
+        doubtful = [number for number, pair in both.items() if verdicts.is_doubtful(self._cases[number], pair)]
         if doubtful:
             _say(
-                f"{len(doubtful)} of {len(sides)} moved by little more than noise: counted in other memory layouts too"
+                f"{len(doubtful)} of {len(cases)} moved by little more than noise: counted in other memory layouts too"
             )
-            others = self._count(doubtful, self._options.counter, _ELSEWHERE)
+            others = self._count(doubtful, counter, _ELSEWHERE)
             for number in doubtful:
-                elsewhere = tuple(layout[number] for layout in others)
-                sides[number] = dataclasses.replace(sides[number], elsewhere=elsewhere)
-        return [verdicts.judge(self._cases[number], both) for number, both in sorted(sides.items())]
+                pairs = [self._pair(number, others, memory_layout) for memory_layout in _ELSEWHERE]
+                elsewhere = tuple((pair.base, pair.head) for pair in pairs)
+                both[number] = dataclasses.replace(both[number], elsewhere=elsewhere)
+        return [verdicts.judge(self._cases[number], pair) for number, pair in both.items()]
 
     def reasons(self, found: Sequence[Verdict]) -> list[Reason | None]:
-        """Why the cases moved that did; None for the others."""
+        """Why the cases moved that did; None for the others, and where there is only one side to look at."""
         moved = [number for number, verdict in enumerate(found) if verdict.moved]
-        if not moved:
+        if not moved or self._expected is not None:
             return [None] * len(found)
-        counter = "frames" if self._process.frames else "callgrind"
         _say(f"{len(moved)} moved: counted by function")
-        (pairs,) = self._count(moved, counter)
-        return [_reason(*pairs[number]) if number in pairs else None for number in range(len(found))]
-
-    def _count(
-        self, cases: Iterable[int], counter: str, memory_layouts: Sequence[int] = (0,)
-    ) -> list[dict[int, tuple[CaseCounted, CaseCounted]]]:
-        """What both sides count, by case, for each memory layout. All servers that fit on the cores start together."""
-        keys = list(itertools.product(memory_layouts, self._sides))
-        jobs = {key: self._job(key[1], counter, key[0], tuple(cases), len(keys)) for key in keys}
-        reports: dict[int, dict[int, CaseCounted]] = {job.serial: {} for job in jobs.values()}
-        names = {job.serial: self._label(*key, counter) for key, job in jobs.items()}
-        of = {job.serial: side for (_, side), job in jobs.items()}
-        listed = list(jobs.values())
-        at_once = max(2, self._options.cores)
-        for first in range(0, len(listed), at_once):
-            for told in self._process.do(listed[first : first + at_once]):
-                if isinstance(told, JobDone):
-                    self._end(told, of[told.serial])
-                else:
-                    reports[told.serial][told.case] = told
-                    self._hear(told, names[told.serial])
-        base, head = self._sides
+        reports = self._count(
+            moved, "frames" if all(process.frames for process in self._processes.values()) else "callgrind"
+        )
         return [
-            {
-                case: (report, reports[jobs[layout, head].serial][case])
-                for case, report in reports[jobs[layout, base].serial].items()
-            }
-            for layout in memory_layouts
+            reason(reports[BASE, 0][number], reports[HEAD, 0][number]) if number in moved else None
+            for number in range(len(found))
         ]
 
-    def _job(self, side: Side, counter: str, memory_layout: int, cases: tuple[int, ...], jobs: int) -> Job:
-        options = self._options
+    def _pair(self, number: int, reports: _Reports, memory_layout: int = 0) -> Sides:
+        head = reports[HEAD, memory_layout][number]
+        if self._expected is None:
+            return Sides(reports[BASE, memory_layout][number], head)
+        base = self._expected.base(self._cases[number], head)
+        if base is None:
+            base = CaseCounted(0, number, skipped="it is not in the file of expected counts")
+        return Sides(base, head, subject=verdicts.OF_THE_COMMIT)
+
+    def _count(self, cases: Iterable[int], counter: str, memory_layouts: Sequence[int] = (0,)) -> _Reports:
+        """What each side counts, by case, in each memory layout. All servers that fit on the cores start together."""
+        keys = list(itertools.product(self._subject.sides, memory_layouts))
+        jobs = [self._job(*key, counter, tuple(cases), len(keys)) for key in keys]
+        key_of = {job.serial: key for job, key in zip(jobs, keys, strict=True)}
+        reports: _Reports = {key: {} for key in keys}
+        at_once = max(len(self._subject.sides), self._options.cores)
+        for first in range(0, len(jobs), at_once):
+            for told in self._do({job: key_of[job.serial][0] for job in jobs[first : first + at_once]}):
+                name, memory_layout = key_of[told.serial]
+                if isinstance(told, JobDone):
+                    self._end(told, name)
+                else:
+                    reports[name, memory_layout][told.case] = told
+                    self._hear(told, f"{name}  {f'layout {memory_layout}  ' if memory_layout else ''}{counter}")
+        return reports
+
+    def _do(self, jobs: Mapping[Job, str]) -> Iterator[CaseCounted | JobDone]:
+        """What these jobs tell, each in the process of its side, as it comes."""
+        by_process: dict[str, list[Job]] = {}
+        for job, name in jobs.items():
+            by_process.setdefault(self._subject.sides[name].python, []).append(job)
+        told: queue.Queue[CaseCounted | JobDone | HarnessError | None] = queue.Queue()
+
+        def listen(python: str) -> None:
+            try:
+                for message in self._processes[python].do(by_process[python]):
+                    told.put(message)
+                told.put(None)
+            except HarnessError as error:
+                told.put(error)
+
+        for python in by_process:
+            threading.Thread(target=listen, args=(python,), daemon=True).start()
+        left = len(by_process)
+        while left:
+            message = told.get()
+            if isinstance(message, HarnessError):
+                raise message
+            if message is None:
+                left -= 1
+            else:
+                yield message
+
+    def _job(self, name: str, memory_layout: int, counter: str, cases: tuple[int, ...], jobs: int) -> Job:
+        options, subject = self._options, self._subject
         return Job(
             serial=next(self._serials),
-            repository=str(self._repository.path),
-            commit=side.commit,
+            repository=None if subject.clone is None else str(subject.clone),
+            commit=subject.sides[name].commit or name,
             wheels=None if options.wheels is None else str(options.wheels),
             counter=counter,
             memory_layout=memory_layout,
             cases=cases,
             cores=max(1, options.cores // min(jobs, options.cores)),
-            keep=str(self._project.keep),
-            environment=self._project.environment_name(options.counter if counter == "frames" else counter),
+            keep=str(subject.keep),
+            environment=subject.environment_name(options.counter if counter == "frames" else counter),
             anew=options.anew,
         )
-
-    def _label(self, memory_layout: int, side: Side, counter: str) -> str:
-        name = "base" if side is self._sides[0] else "head"
-        return f"{name}  " + (f"layout {memory_layout}  " if memory_layout else "") + f"{counter}  "
 
     def _hear(self, told: CaseCounted, label: str) -> None:
         if not self.fingerprint:
@@ -256,46 +283,17 @@ class _Counting:
         case = self._cases[told.case]
         if told.instructions is not None:
             when = "kept from before" if told.earlier else f"{told.seconds:.0f} s"
-            _say(f"{label}{case}  {told.instructions:,.2f}  {when}")
-        elif told.skipped is not None:
-            _say(f"{label}{case}  skipped: {told.skipped}")
-        else:
-            _say(f"{label}{case}  cannot be counted: {shorten(told.failed or '', 200)}")
+            _say(f"{label}  {case}  {told.instructions:,.2f}  {when}")
+        elif told.failed is not None:
+            _say(f"{label}  {case}  cannot be counted: {shorten(told.failed, 200)}")
 
-    def _end(self, told: JobDone, side: Side) -> None:
+    def _end(self, told: JobDone, name: str) -> None:
         if told.binaries is not None:
-            self.binaries[side.commit] = told.binaries
+            self.binaries[name] = told.binaries
         for note in told.notes:
             if note not in self.notes:
                 self.notes[note] = None
                 _say(note)
-
-
-def _reason(base: CaseCounted, head: CaseCounted) -> Reason:
-    runs: list[Run] = []
-    components = None
-    for report in (base, head):
-        if report.folder is None:
-            return Reason(lacking=(report.failed or report.skipped or "nothing was kept of it").splitlines()[0])
-        count = KeptCount.load(Path(report.folder))
-        shown = count and (count.by_python if report.fingerprint.get("counter") == "frames" else count)
-        try:
-            if shown is None:
-                raise ValueError("nothing is kept of it")
-            runs.append(shown.run())
-            components = shown.components
-        except (OSError, ValueError) as error:
-            return Reason(lacking=f"the profile in {report.folder} cannot be read: {error}")
-    before, after = runs
-    difference = comparison.compare(before, after)
-    functions = tuple(
-        Moved(row.function.name, row.function.place, row.base, row.head) for row in difference.rows[:_FUNCTIONS]
-    )
-    assert components is not None
-    was, is_now = (comparison.parts(run, components) for run in runs)
-    parts = {name: is_now.get(name, 0) / after.calls - was.get(name, 0) / before.calls for name in {**was, **is_now}}
-    moved = tuple(sorted(((name, by) for name, by in parts.items() if by), key=lambda part: (-abs(part[1]), part[0])))
-    return Reason("python" if after.python else "c", functions, difference.rest(_FUNCTIONS)[1], moved)
 
 
 def _say(text: str) -> None:

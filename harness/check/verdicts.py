@@ -17,6 +17,8 @@ from harness.check.messages import CaseCounted, CaseFacts
 DOUBTFUL = 3
 #: Facts of a fingerprint that are the subject of a check, and may differ between its sides.
 SUBJECT = ("python of commit", "binaries", "torch", "torch commit", "package torch")
+#: Those of them that tell which commit was counted, and not on what.
+OF_THE_COMMIT = ("python of commit", "binaries")
 
 
 class Kind(StrEnum):
@@ -108,21 +110,34 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """The reports of one case on both sides: in everybody's memory layout, and in others, where that was wanted."""
+    """The reports of one case on both sides: in everybody's memory layout, and in others, where that was wanted.
+    `subject` are the facts of a fingerprint that may differ."""
 
     base: CaseCounted
     head: CaseCounted
     elsewhere: tuple[tuple[CaseCounted, CaseCounted], ...] = ()
+    subject: tuple[str, ...] = SUBJECT
 
     @property
     def change(self) -> Change | None:
         return _change(self.base, self.head)
 
+    @property
+    def differing(self) -> list[str]:
+        """The facts that make the two counts not comparable: what was not to be compared, and differs."""
+        before, after = self.base.fingerprint, self.head.fingerprint
+        names = sorted(name for name in before.keys() | after.keys() if name not in self.subject)
+        return [
+            f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}"
+            for name in names
+            if before.get(name) != after.get(name)
+        ]
+
 
 def is_doubtful(case: CaseFacts, sides: Sides) -> bool:
     """Whether the case is to be counted in other memory layouts too."""
     change = sides.change
-    if change is None or _differing(sides.base, sides.head):
+    if change is None or sides.differing:
         return False
     return change.is_above(case.noise) and not change.is_above(DOUBTFUL * case.noise)
 
@@ -148,16 +163,20 @@ def _one_sided(
     if base.skipped is not None and head.skipped is not None:
         kind, why = Kind.SKIPPED, head.skipped
     elif base.skipped is not None:
-        kind, why = Kind.NEW, f"head counts {head.instructions:,.2f}; base skips it: {base.skipped}"
+        kind, why = Kind.NEW, f"head counts {head.instructions:,.2f}, base does not: {base.skipped}"
     else:
-        kind, why = Kind.GONE, f"base counts {base.instructions:,.2f}; head skips it: {head.skipped}"
+        kind, why = Kind.GONE, f"base counts {base.instructions:,.2f}, head does not: {head.skipped}"
     return kind, case.noise, None, (), why
 
 
 def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str, tuple[Change, ...]]:
-    differing = _differing(sides.base, sides.head)
-    if differing:
-        return Kind.NOT_COMPARABLE, "; ".join(differing), ()
+    if sides.differing:
+        kept = (
+            ["one of them was kept from before: --again counts both"]
+            if sides.base.earlier != sides.head.earlier
+            else []
+        )
+        return Kind.NOT_COMPARABLE, "; ".join([*sides.differing, *kept]), ()
     moved = Kind.REGRESSED if change.instructions > 0 else Kind.IMPROVED
     if not change.is_above(case.noise):
         return Kind.UNCHANGED, "", ()
@@ -171,24 +190,13 @@ def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str,
         return Kind.TOO_SMALL, f"above the noise, but not confirmed: {reason}", others
     if all(change.agrees_with(other, case.noise) for other in others):
         return moved, "", others
-    return Kind.TOO_SMALL, "other memory layouts do not show it", others
+    return Kind.TOO_SMALL, "above the noise in one memory layout, and not in each", others
 
 
 def _change(base: CaseCounted, head: CaseCounted) -> Change | None:
     if base.instructions is None or head.instructions is None:
         return None
     return Change(base.instructions, head.instructions)
-
-
-def _differing(base: CaseCounted, head: CaseCounted) -> list[str]:
-    """The facts that make two counts not comparable: what was not to be compared, and differs."""
-    before, after = base.fingerprint, head.fingerprint
-    names = sorted(name for name in before.keys() | after.keys() if name not in SUBJECT)
-    return [
-        f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}"
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
 
 
 def with_reasons(verdicts: Iterable[Verdict], reasons: Sequence[Reason | None]) -> list[Verdict]:
@@ -207,6 +215,14 @@ def status(verdicts: Sequence[Verdict]) -> int:
     if not measured or kinds & {Kind.NOT_COMPARABLE, Kind.TOO_SMALL}:
         return CANNOT_TELL
     return NOTHING_REGRESSED
+
+
+def status_of_update(verdicts: Sequence[Verdict]) -> int:
+    """The exit status where what was counted has become what is expected."""
+    kinds = {verdict.kind for verdict in verdicts}
+    if Kind.FAILED in kinds:
+        return BROKEN
+    return NOTHING_REGRESSED if kinds - {Kind.SKIPPED, Kind.GONE} else CANNOT_TELL
 
 
 def headline(verdicts: Sequence[Verdict]) -> str:

@@ -98,4 +98,8 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
         setattr(arguments, last, left.pop())
     if left:
         made.commands[arguments.command].error(f"unrecognized arguments: {' '.join(left)}")
+    together = getattr(COMMANDS[arguments.command], "wrong", None)
+    sentence = None if together is None else together(arguments)
+    if sentence is not None:
+        made.commands[arguments.command].error(sentence)
     return arguments

@@ -15,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.cli.parser import add_config, add_counter, add_wheels, wheels_of
+from harness.cli.parser import add_benchmarks, add_config, add_counter, add_wheels, wheels_of
 from harness.engine import settings
 from harness.engine.settings import Settings
 from harness.errors import StartError
@@ -24,6 +24,8 @@ HELP = "tell whether a change of PyTorch cost anything, and why"
 EXAMPLES = (
     "harness check main --repo ../pytorch",
     "harness check HEAD~1 HEAD --bench dtensor --suite default --markdown comment.md",
+    "harness check --expected expected.json --update",
+    "harness check --environment before/bin/python --environment after/bin/python",
 )
 
 
@@ -34,12 +36,21 @@ _FILES = {
     "pytorch-records": "records for PyTorch's benchmark database (v3)",
     "bencher": "Bencher Metric Format",
     "github-benchmark": "what github-action-benchmark reads as customSmallerIsBetter",
+    "pytorch-csv": "the counts in the form of PyTorch's expected_results.csv",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("base", help="the commit before")
+    parser.add_argument("base", nargs="?", help="the commit before; not with --expected")
     parser.add_argument("head", nargs="?", help="the commit after (default: the working tree, with its edits)")
+    parser.add_argument(
+        "--environment",
+        action="append",
+        default=[],
+        metavar="PYTHON",
+        help="given twice: compare what two interpreters have installed, with any torch each, instead of commits",
+    )
+    add_benchmarks(parser)
     parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
     parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
     parser.add_argument(
@@ -49,9 +60,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_counter(parser, "readable", help="what counts (default: %(default)s)")
     add_wheels(parser)
     parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+    parser.add_argument("--expected", metavar="FILE", help="compare with the counts in this file instead of a BASE")
+    parser.add_argument("--update", action="store_true", help="write what moved into the file of expected counts")
     parser.add_argument("--json", action="store_true", help="tell it as JSON: one object")
     for option, what in _FILES.items():
         parser.add_argument(f"--{option}", metavar="FILE", help=f"write {what} too")
+
+
+def wrong(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments together, None if nothing is."""
+    if arguments.environment:
+        if len(arguments.environment) != 2:
+            return (
+                f"--environment is given {len(arguments.environment)} times: name the interpreter before and that after"
+            )
+        given = [name for name in ("base", "expected", "repo", "wheels") if getattr(arguments, name) is not None]
+        return f"--environment and {given[0]} do not go together" if given else None
+    if arguments.expected is None:
+        if arguments.update:
+            return "--update writes the file that --expected names"
+        lacking = "name a commit before, or --expected FILE, or --environment PYTHON twice"
+        return lacking if arguments.base is None else None
+    if arguments.head is not None:
+        return (
+            f"--expected stands for the commit before: name one commit, and not {arguments.base} and {arguments.head}"
+        )
+    return None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,16 +103,18 @@ def run(arguments: argparse.Namespace) -> int:
         "pytorch-records": exports.as_pytorch_records,
         "bencher": exports.as_bencher,
         "github-benchmark": exports.as_github_benchmark,
+        "pytorch-csv": exports.as_pytorch_csv,
     }
     named = {option: getattr(arguments, option.replace("-", "_")) for option in _FILES}
     # Absolute: asv goes to another folder.
     files = {Path(name).absolute(): writers[option] for option, name in named.items() if name is not None}
     wheels = wheels_of(arguments)
+    expected = None if arguments.expected is None else Path(arguments.expected).absolute()
     checked = check(
         Options(
             config=Path(arguments.config),
-            base=arguments.base,
-            head=arguments.head,
+            base=None if expected else arguments.base,
+            head=arguments.base if expected else arguments.head,
             clone=None if arguments.repo is None else Path(arguments.repo),
             bench=arguments.bench,
             suite=arguments.suite,
@@ -86,6 +122,10 @@ def run(arguments: argparse.Namespace) -> int:
             cores=Settings.from_environment().cores,
             wheels=None if wheels is None else wheels.resolve(),
             anew=arguments.again,
+            expected=expected,
+            environments=tuple(arguments.environment),
+            benchmarks=Path(arguments.benchmarks),
+            update=arguments.update,
         )
     )
     unwritten = False

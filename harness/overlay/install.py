@@ -56,7 +56,7 @@ def trees() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OverlayError(
-                f"somebody else bisects in the environment {sys.prefix}: wait for the end of that"
+                f"another check or bisection runs in the environment {sys.prefix}: wait for the end of that"
             ) from None
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import our_processes, wait_until
+from tests.histories import small_wheel
 from tests.made_up import Project
 
 pytestmark = pytest.mark.asv
@@ -123,6 +125,43 @@ def test_a_broken_import_exits_1_with_the_sentence(edited):
     assert answer.stdout.rstrip().splitlines()[-1].startswith("3 failed")
 
 
+def test_expected_counts_are_written_compared_and_updated(edited, tmp_path):
+    path = str(tmp_path / "expected.json")
+    first = edited.check("--expected", path)
+    assert first.returncode == 1 and "expected.json holds no expected counts" in first.stderr
+    written = edited.check("--expected", path, "--update")
+    assert written.returncode == 0 and "updated: work.Work  what=work  new " in written.stdout, written.stdout
+    assert told(edited.check("--expected", path, "--json"), 0)["verdict"] == "2 unchanged, 1 skipped"
+    assert verdicts(told(edited.check("nn 3", "--expected", path, "--json"), 3))["work"] == "regressed"
+
+    before = (tmp_path / "expected.json").read_text()
+    edited.history.edit("torch/worker.py", lambda text: text.replace("range(950", "range(960"))
+    facts = told(edited.check("--expected", path, "--json"), 3)
+    (work,) = (case for case in facts["cases"] if case["verdict"] == "regressed")
+    assert work["elsewhere"], "a small change has to show in other memory layouts too"
+    assert facts["base"]["commit"] is None and facts["base"]["name"].startswith("expected counts in ")
+    assert (tmp_path / "expected.json").read_text() == before, "nothing is written unasked"
+    updated = told(edited.check("--expected", path, "--update", "--json"), 0)["updated"]
+    assert [line.partition("  what=")[2].partition(" ")[0] for line in updated] == ["work"]
+    after = (tmp_path / "expected.json").read_text()
+    changed = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert len(changed) == 1 and "what=work" in changed[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "name a commit before, or --expected FILE, or --environment PYTHON twice"),
+        (["good", "--update"], "--update writes the file that --expected names"),
+        (["good", "costlier", "--expected", "x"], "--expected stands for the commit before"),
+        (["good", "--suite", "huge"], "invalid choice: 'huge'"),
+    ],
+)
+def test_wrong_arguments_are_status_2(project, words, sentence):
+    answer = project.check(*words)
+    assert answer.returncode == 2 and sentence in answer.stderr
+
+
 def test_nothing_measured_is_never_green(project):
     answer = project.check("good", "nn 17", "--bench", "gpu")
     assert answer.returncode == 4 and answer.stdout.rstrip().splitlines()[-1].startswith("1 skipped")
@@ -182,3 +221,52 @@ def test_an_ended_check_leaves_nothing_running(project):
         assert process.wait(timeout=30) == 130
     assert wait_until(lambda: not our_processes().keys() - before.keys()), our_processes()
     assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
+
+
+# Two environments
+
+
+@pytest.fixture(scope="module")
+def environments(project, tmp_path_factory) -> tuple[str, str]:
+    """Two interpreters with different builds of the made-up torch: where it is made and where it is made dearer."""
+    root = tmp_path_factory.mktemp("environments")
+    pythons = []
+    for name, subject in (("before", "good"), ("after", "other costlier")):
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root / name)], check=True)
+        (site,) = (root / name).glob("lib/python*/site-packages")
+        version = {"before": "1.0", "after": "1.1"}[name]
+        wheel = small_wheel(project.history, project.history.commits[subject], root / "wheels", version)
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(site)
+        pythons.append(str(root / name / "bin/python"))
+    return pythons[0], pythons[1]
+
+
+def compare(project: Project, *pythons: str, words: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    named = [word for python in pythons for word in ("--environment", python)]
+    return project.check(*named, *words)
+
+
+def test_two_environments_with_any_torch_each_are_compared(project, environments):
+    facts = told(compare(project, *environments, words=("--json",)), 3)
+    assert verdicts(facts) == {"other": "regressed", "work": "regressed", "gpu": "skipped"}
+    other = next(case for case in facts["cases"] if case["parameters"]["what"] == "other")
+    assert other["reason"]["functions"][0]["function"] == "other"
+    assert facts["base"]["name"].startswith("torch 1.0 (") and facts["head"]["name"].startswith("torch 1.1 (")
+    assert facts["head"]["name"].endswith(environments[1]) and facts["head"]["commit"] is None
+    assert told(compare(project, environments[0], environments[0], words=("--json",)), 0)["verdict"].startswith("2 un")
+
+
+@pytest.mark.parametrize(
+    ("pythons", "words", "status", "sentence"),
+    [
+        (("one",), (), 2, "--environment is given 1 times"),
+        (("one", "two"), ("good",), 2, "--environment and base do not go together"),
+        (("one", "two"), ("--expected", "x"), 2, "--environment and expected do not go together"),
+        (("/nowhere/python", "two"), (), 1, "--environment '/nowhere/python' is no interpreter that can be run"),
+        (("/bin/false", "two"), (), 1, "the environment of /bin/false has no torch"),
+    ],
+)
+def test_environments_that_cannot_be_compared(project, pythons, words, status, sentence):
+    answer = compare(project, *pythons, words=words)
+    assert answer.returncode == status and sentence in answer.stderr, answer.stderr

@@ -90,6 +90,12 @@ def test_github_benchmark_is_a_list_of_names_units_and_values():
     }
 
 
+def test_pytorchs_csv_has_four_fields_a_line():
+    lines = exports.as_pytorch_csv(checked()).splitlines()
+    assert lines[0] == "module.Work  device=cpu,instructions,53491,0.004"
+    assert all(line.count(",") == 3 for line in lines)
+
+
 def test_what_was_not_counted_is_in_no_dashboard():
     counted = sum(found.change is not None for found in FOUND)
     assert len(json.loads(exports.as_github_benchmark(checked()))) == counted

@@ -12,7 +12,8 @@ import pytest
 
 from harness.check import formats
 from harness.check.messages import CaseFacts
-from harness.check.run import Checked, Side
+from harness.check.run import Checked
+from harness.check.sides import Side
 from harness.check.verdicts import Change, Kind, Moved, Reason, Verdict
 from tests.conftest import ROOT
 
@@ -43,8 +44,12 @@ FOUND = (
 
 def checked(*found: Verdict, **changes: Any) -> Checked:
     made = Checked(
-        base=Side("a" * 40, "aaaaaaaaaa  before", "torch 2.13.0 (commit cf30153c4c): no native file differs"),
-        head=Side("b" * 40, "the working tree: aaaaaaaaaa with its edits"),
+        base=Side(
+            "aaaaaaaaaa  before",
+            commit="a" * 40,
+            binaries="torch 2.13.0 (commit cf30153c4c): no native file differs",
+        ),
+        head=Side("the working tree: aaaaaaaaaa with its edits", commit="b" * 40),
         verdicts=found or FOUND,
         counter="readable",
         suite="quick",
@@ -75,7 +80,9 @@ def test_a_percentage_has_the_digits_that_the_noise_allows(change, noise, text):
 def test_the_text_begins_with_the_sides_and_ends_with_the_answer():
     lines = list(formats.as_text(checked()))
     text = "\n".join(lines)
-    assert lines[0].startswith("base  aaaaaaaaaa  before\n      on the binaries of torch 2.13.0")
+    assert lines[0] == (
+        "base  aaaaaaaaaa  before\n      on the binaries of torch 2.13.0 (commit cf30153c4c): no native file differs"
+    )
     assert lines[1] == "head  the working tree: aaaaaaaaaa with its edits"
     assert "REGRESSED  module.Work  device=cpu" in lines
     assert "  52,905 -> 53,491 instructions, +586 (+1.11 %); noise 0.4 %, as the class declares" in lines

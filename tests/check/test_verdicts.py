@@ -77,8 +77,8 @@ def test_what_is_the_subject_may_differ():
         ({"failed": "a"}, {"failed": "b"}, Kind.FAILED, "base: a\nhead: b"),
         ({"skipped": "s"}, {"failed": "no"}, Kind.FAILED, "head: no"),
         ({"skipped": "s"}, {"skipped": "no GPU"}, Kind.SKIPPED, "no GPU"),
-        ({"skipped": "too old"}, {}, Kind.NEW, "head counts 1,000.00; base skips it: too old"),
-        ({}, {"skipped": "removed"}, Kind.GONE, "base counts 1,000.00; head skips it: removed"),
+        ({"skipped": "too old"}, {}, Kind.NEW, "head counts 1,000.00, base does not: too old"),
+        ({}, {"skipped": "removed"}, Kind.GONE, "base counts 1,000.00, head does not: removed"),
     ],
 )
 def test_what_one_side_could_not_count(base, head, kind, why):

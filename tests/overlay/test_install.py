@@ -335,5 +335,5 @@ def test_without_torch_nothing_is_touched(installed, monkeypatch, tmp_path):
 
 
 def test_two_bisections_in_one_environment_do_not_mix_their_trees(installed):
-    with install.trees(), pytest.raises(OverlayError, match="somebody else bisects"), install.trees():
+    with install.trees(), pytest.raises(OverlayError, match="another check or bisection runs"), install.trees():
         pass

@@ -1,0 +1,108 @@
+"""What is compared: two commits of a clone of PyTorch, or two environments with any torch each."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.asv_plugin.results import AsvProject
+from harness.errors import RepositoryError, StartError
+from harness.overlay import pytorch_files
+from harness.overlay.git import Repository
+
+BASE, HEAD = "base", "head"
+_FILES_SHOWN = 5
+_NOTHING = "nothing is to be compared; name an older commit, such as HEAD~1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One side: the interpreter that counts it, and what people call it. `commit` is its hash; "" for an environment
+    and for expected counts. `binaries` are those that its Python lay over, None where it lay over none."""
+
+    name: str
+    python: str = ""
+    commit: str = ""
+    binaries: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is counted, by the side's name, and where it is kept: in asv's folder `keep`, under the name that
+    `environment_name` gives for a counter. `clone` is the repository of the commits, None for environments. `remarks`
+    are to be said with the answer."""
+
+    sides: Mapping[str, Side]
+    suite: Path
+    keep: Path
+    environment_name: Callable[[str], str]
+    clone: Path | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def of_commits(config: Path, clone: Path | None, base: str | None, head: str | None) -> Subject:
+    """The commits `base` (None: it is not counted) and `head` (None: the working tree) of `clone` (None: of the
+    repository that the configuration names). Raises StartError, RepositoryError."""
+    project = AsvProject(config, clone)
+    repository = Repository(project.repository)
+    commits: dict[str, tuple[str, str]] = {}
+    if base is not None:
+        commits[BASE] = _named(repository, base)
+    commits[HEAD] = _working_tree(repository) if head is None else _named(repository, head)
+    if BASE in commits and commits[BASE][0] == commits[HEAD][0]:
+        which = "the working tree has no edits, and" if head is None else f"{head} and"
+        raise RepositoryError(f"{which} {base} is the same commit {commits[HEAD][0][:10]}: {_NOTHING}")
+    python = project.python(commits[HEAD][0])
+    return Subject(
+        {name: Side(text, python, commit) for name, (commit, text) in commits.items()},
+        project.suite,
+        project.keep,
+        project.environment_name,
+        repository.path,
+        tuple(_out_of_sight(repository, [commit for commit, _ in commits.values()])),
+    )
+
+
+def _named(repository: Repository, name: str) -> tuple[str, str]:
+    commit = repository.commit(name)
+    return commit, f"{commit[:10]}  {repository.subject(commit)}"
+
+
+def _working_tree(repository: Repository) -> tuple[str, str]:
+    commit, at = repository.snapshot(), repository.commit("HEAD")
+    return commit, f"the working tree: {at[:10]} {'with its edits' if commit != at else 'without edits'}"
+
+
+def _out_of_sight(repository: Repository, commits: Sequence[str]) -> Iterator[str]:
+    """That the sides differ in what is not counted: native sources, which would have to be built."""
+    native = pytorch_files.native(repository.changed(*commits), ()) if len(commits) == 2 else []
+    if native:
+        more = f" and {len(native) - _FILES_SHOWN} more" if len(native) > _FILES_SHOWN else ""
+        shown = ", ".join(native[:_FILES_SHOWN])
+        yield f"out of sight: native files differ between base and head, which no count here shows ({shown}{more})"
+
+
+def of_environments(pythons: Sequence[str], suite: Path, folder: Path) -> Subject:
+    """What two interpreters have installed, counted by the benchmarks in `suite`; profiles are kept in `folder`. Raises
+    StartError."""
+    sides = {name: Side(_torch_of(python), python) for name, python in zip((BASE, HEAD), pythons, strict=True)}
+    return Subject(sides, suite.resolve(), folder, lambda counter: counter)
+
+
+def _torch_of(python: str) -> str:
+    """What people call the environment of an interpreter: its torch, and where it is."""
+    path = shutil.which(python)
+    if path is None:
+        raise StartError(
+            f"--environment {python!r} is no interpreter that can be run: name one, such as .venv/bin/python"
+        )
+    statement = "import torch; print(torch.__version__, getattr(torch.version, 'git_version', 'of no known commit'))"
+    answer = subprocess.run([path, "-c", statement], capture_output=True, text=True, cwd=os.path.dirname(path))
+    words = answer.stdout.split()
+    if answer.returncode != 0 or len(words) < 2:
+        raise StartError(f"the environment of {path} has no torch: {answer.stderr.strip().rpartition(chr(10))[2]}")
+    return f"torch {words[0]} ({words[1][:10]}) in {path}"
