@@ -54,8 +54,11 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
         commits[BASE] = _named(repository, base)
     commits[HEAD] = _working_tree(repository) if head is None else _named(repository, head)
     if BASE in commits and commits[BASE][0] == commits[HEAD][0]:
-        which = "the working tree has no edits, and" if head is None else f"{head} and"
-        raise RepositoryError(f"{which} {base} is the same commit {commits[HEAD][0][:10]}: {_NOTHING}")
+        short = commits[HEAD][0][:10]
+        same = (
+            f"the working tree is {base} ({short}), without edits" if head is None else f"{base} and {head} are {short}"
+        )
+        raise RepositoryError(f"{same}: {_NOTHING}")
     python = project.python(commits[HEAD][0])
     return Subject(
         {name: Side(text, python, commit) for name, (commit, text) in commits.items()},

@@ -22,6 +22,7 @@ import shutil
 import struct
 import sys
 import sysconfig
+import tempfile
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -319,6 +320,12 @@ def _compile(job: tuple[str, str, str, str]) -> None:
         warnings.simplefilter("ignore")
         if py_compile.compile(source, cfile=target, dfile=name, quiet=2) is None:
             return
-    new = f"{kept}.{os.getpid()}"
-    shutil.copyfile(target, new)
-    os.rename(new, kept)
+    # A name of its own: the two sides of a check are threads of one process, and often compile the same module.
+    number, new = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(kept))
+    os.close(number)
+    try:
+        shutil.copyfile(target, new)
+        os.rename(new, kept)
+    except BaseException:
+        os.unlink(new)
+        raise

@@ -66,7 +66,8 @@ def test_what_got_dearer_regresses_with_its_function_and_what_got_cheaper_does_n
 def test_every_format_is_written_where_it_is_asked_for(project, tmp_path):
     names = ("markdown", "junit", "pytorch-records", "bencher", "github-benchmark")
     words = [word for name in names for word in (f"--{name}", str(tmp_path / name))]
-    assert project.check("comment 12", "nn 13", *words).returncode == 0
+    answer = project.check("comment 12", "nn 13", *words)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(names)
     assert "<testsuite" in (tmp_path / "junit").read_text()
     for name in names[2:]:
@@ -84,11 +85,11 @@ def test_a_small_change_has_to_show_in_other_memory_layouts_and_an_improvement_i
 
 
 def test_what_is_kept_is_not_counted_again_unless_asked_for(project):
-    first = project.check("comment 12", "nn 13", "--bench", "other")
+    words = "mended", "native 11", "--bench", "other"
+    first = project.check(*words)
     assert first.returncode == 0 and "kept from before" not in first.stderr
-    second = project.check("comment 12", "nn 13", "--bench", "other")
-    assert second.stderr.count("kept from before") == 2
-    assert project.check("comment 12", "nn 13", "--bench", "other", "--again").stderr.count("kept from before") == 0
+    assert project.check(*words).stderr.count("kept from before") == 2
+    assert project.check(*words, "--again").stderr.count("kept from before") == 0
 
 
 def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited):
@@ -170,8 +171,8 @@ def test_nothing_measured_is_never_green(project):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["HEAD"], "the working tree has no edits, and HEAD is its commit"),
-        (["good", "good"], "are the same commit"),
+        (["HEAD"], "the working tree is HEAD ("),
+        (["good", "good"], ": nothing is to be compared; name an older commit, such as HEAD~1"),
         (["nowhere"], "has no commit 'nowhere'"),
         (["good", "costlier", "--bench", "nothing"], "'nothing' finds no case of the full suite"),
         (["good", "costlier", "--bench", "("], "--bench '(' is no regular expression"),

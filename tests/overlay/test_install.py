@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,16 @@ def test_without_torch_nothing_is_touched(installed, monkeypatch, tmp_path):
 def test_two_bisections_in_one_environment_do_not_mix_their_trees(installed):
     with install.trees(), pytest.raises(OverlayError, match="another check or bisection runs"), install.trees():
         pass
+
+
+def test_threads_that_compile_one_module_at_once_keep_it_whole(tmp_path):
+    """The two sides of a check are such threads; of one that was kept in part every later tree would be made."""
+    source = tmp_path / "module.py"
+    source.write_text("VALUES = [" + ", ".join(map(str, range(10_000))) + "]\n")
+    for turn in range(8):
+        kept = tmp_path / f"kept-{turn}"
+        jobs = [(str(source), str(tmp_path / f"{turn}-{thread}.pyc"), "module.py", str(kept)) for thread in range(8)]
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            list(pool.map(tree._compile, jobs))
+        assert {Path(target).read_bytes() for _, target, _, _ in jobs} == {kept.read_bytes()}
+    assert not list(tmp_path.glob(".new-*"))
