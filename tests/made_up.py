@@ -110,14 +110,17 @@ class Project:
         return self._run(sys.executable, "-m", "harness", "bisect", *names, "work.Work", *arguments, **variables)
 
     def check(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Of the whole suite, with the counter that needs no valgrind, unless told otherwise. An argument that is the
-        subject of a commit stands for the commit."""
+        """`harness check` of the whole suite, with the counter that needs no valgrind, unless told otherwise. An
+        argument that is the subject of a commit stands for the commit."""
+        return self.command("check", *arguments, **variables)
+
+    def command(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         names = [self.history.commits.get(name, name) for name in arguments]
         if "--counter" not in arguments:
             names += ["--counter", "opcodes"]
         if "--suite" not in arguments:
             names += ["--suite", "full"]
-        return self._run(sys.executable, "-m", "harness", "check", *names, **variables)
+        return self._run(sys.executable, "-m", "harness", name, *names, **variables)
 
     def found(self, good: str, bad: str, *arguments: str, status: int = 0, **variables: str) -> dict:
         answer = self.bisect(good, bad, "--json", *arguments, **variables)

@@ -72,7 +72,7 @@ def _sentence(verdict: Verdict) -> str:
     if verdict.change is None:
         return _without_controls((verdict.why.splitlines() or [verdict.kind.value])[0])
     change = verdict.change
-    figures = f"{instructions(change.base)} -> {instructions(change.head)} ({percent(change, verdict.noise)})"
+    figures = f"{instructions(change.base)} -> {instructions(change.head)} ({percent(change, verdict.noise.part)})"
     return _without_controls("; ".join(part for part in (f"{verdict.kind.value}: {figures}", verdict.why) if part))
 
 
@@ -140,8 +140,8 @@ def as_bencher(checked: Checked) -> str:
             str(verdict.case): {
                 UNIT: {
                     "value": head,
-                    "lower_value": head * (1 - verdict.noise),
-                    "upper_value": head * (1 + verdict.noise),
+                    "lower_value": head * (1 - verdict.noise.part),
+                    "upper_value": head * (1 + verdict.noise.part),
                 }
             }
             for verdict in checked.verdicts
@@ -159,7 +159,7 @@ def as_github_benchmark(checked: Checked) -> str:
                 "name": str(verdict.case),
                 "unit": UNIT,
                 "value": head,
-                "range": f"{100 * verdict.noise:.2g}%",
+                "range": f"{100 * verdict.noise.part:.2g}%",
                 "extra": _sentence(verdict),
             }
             for verdict in checked.verdicts
@@ -173,7 +173,7 @@ def as_pytorch_csv(checked: Checked) -> str:
     """The form of PyTorch's expected_results.csv: a line a case with its name, the metric, the count and the noise. A
     name's commas are spaces there, since the file is read without quotes."""
     return "\n".join(
-        f"{str(verdict.case).replace(',', ' ')},{UNIT},{round(head)},{verdict.noise:g}"
+        f"{str(verdict.case).replace(',', ' ')},{UNIT},{round(head)},{verdict.noise.part:g}"
         for verdict in checked.verdicts
         for head in _heads(verdict.change)
     )

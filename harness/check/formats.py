@@ -87,23 +87,19 @@ def _told(verdict: Verdict, before: set[str]) -> Iterator[str]:
     if change is not None:
         yield (
             f"  {instructions(change.base)} -> {instructions(change.head)} instructions, {_difference(change)} "
-            f"({percent(change, verdict.noise)}); noise {_noise(verdict)}"
+            f"({percent(change, verdict.noise.part)}); noise {verdict.noise}"
         )
     for elsewhere in verdict.elsewhere:
-        yield f"  {percent(elsewhere, verdict.noise)} in another memory layout"
+        yield f"  {percent(elsewhere, verdict.noise.part)} in another memory layout"
     why = verdict.why.splitlines()
     yield from (f"  {line}" for line in (why[:1] if verdict.why and why[0] in before else why))
     before.update(why[:1])
     yield from (f"  note: {note}" for note in verdict.notes)
     for name, moved in verdict.metrics:
-        if moved.is_above(verdict.noise):
-            yield f"  {name}: {_difference(moved)} ({percent(moved, verdict.noise)})"
+        if moved.is_above(verdict.noise.part):
+            yield f"  {name}: {_difference(moved)} ({percent(moved, verdict.noise.part)})"
     if verdict.reason is not None:
         yield from (f"  {line}" for line in _because(verdict.reason))
-
-
-def _noise(verdict: Verdict) -> str:
-    return f"{100 * verdict.noise:.2g} %, as the class declares"
 
 
 def _because(reason: Reason) -> Iterator[str]:
@@ -136,8 +132,8 @@ def _table(found: Sequence[Verdict]) -> Iterator[str]:
             str(verdict.case),
             instructions(verdict.change.base),
             instructions(verdict.change.head),
-            percent(verdict.change, verdict.noise),
-            f"{100 * verdict.noise:.2g} %",
+            percent(verdict.change, verdict.noise.part),
+            f"{100 * verdict.noise.part:.2g} %",
         ]
         for verdict in found
         if verdict.change is not None
@@ -181,7 +177,8 @@ def _case_facts(verdict: Verdict) -> dict[str, Any]:
         "parameters": dict(zip(case.names, case.parameters, strict=True)),
         "verdict": verdict.kind.value,
         "why": verdict.why,
-        "noise": verdict.noise,
+        "noise": verdict.noise.part,
+        "noise measured": verdict.noise.measured,
         "change": _change_facts(verdict.change),
         "elsewhere": [_change_facts(change) for change in verdict.elsewhere],
         "notes": list(verdict.notes),
@@ -252,7 +249,7 @@ def _markdown(
 
 
 def _row(verdict: Verdict, full: bool) -> str:
-    change, noise = verdict.change, verdict.noise
+    change, noise = verdict.change, verdict.noise.part
     figures = (
         ["", "", ""]
         if change is None

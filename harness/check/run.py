@@ -19,9 +19,11 @@ from pathlib import Path
 from textwrap import shorten
 
 from harness.check import sides, verdicts
+from harness.check.by_fingerprint import OF_THE_COMMIT
 from harness.check.client import CountingProcess
 from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts, Chosen, Job, JobDone
+from harness.check.noise import Layouts, Measured
 from harness.check.reasons import reason
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, Reason, Sides, Verdict
@@ -84,13 +86,7 @@ def check(options: Options) -> Checked:
     """Raises HarnessError where nothing can be counted at all."""
     began = time.monotonic()
     expected = _expected(options)
-    with _subject(options) as subject, contextlib.ExitStack() as stack:
-        for name, side in subject.sides.items():
-            _say(f"{name}  {side.name}")
-        wanted = Chosen(str(subject.suite), options.suite, options.bench, trees=subject.clone is not None)
-        pythons = dict.fromkeys(side.python for side in subject.sides.values())
-        processes = {python: stack.enter_context(CountingProcess(python, wanted)) for python in pythons}
-        counting = _Counting(processes, subject, options, expected)
+    with _subject(options) as subject, _counting(subject, options, expected) as counting:
         found = counting.verdicts()
         found = verdicts.with_reasons(found, counting.reasons(found))
     updated = None
@@ -116,6 +112,28 @@ def check(options: Options) -> Checked:
         options.cores,
         None if updated is None else tuple(updated),
     )
+
+
+def measure_noise(options: Options, memory_layouts: int) -> list[Layouts]:
+    """Count `head` in several memory layouts, keep how far each case moves between them, and return the counts. Raises
+    HarnessError."""
+    subject = sides.of_commits(options.config, options.clone, None, options.head)
+    with _counting(subject, options, None) as counting:
+        told, measured = counting.noise(range(memory_layouts))
+    measured.write(subject.keep)
+    return told
+
+
+@contextlib.contextmanager
+def _counting(subject: Subject, options: Options, expected: Expected | None) -> Iterator[_Counting]:
+    """The processes that count, for the length of the block."""
+    for name, side in subject.sides.items():
+        _say(f"{name}  {side.name}")
+    wanted = Chosen(str(subject.suite), options.suite, options.bench, trees=subject.clone is not None)
+    with contextlib.ExitStack() as stack:
+        pythons = dict.fromkeys(side.python for side in subject.sides.values())
+        processes = {python: stack.enter_context(CountingProcess(python, wanted)) for python in pythons}
+        yield _Counting(processes, subject, options, expected)
 
 
 @contextlib.contextmanager
@@ -153,6 +171,7 @@ class _Counting:
         self._subject = subject
         self._options = options
         self._expected = expected
+        self._noise = Measured.read(subject.keep)
         self._serials = itertools.count(1)
         self._cases = self._common_cases()
         self.heads: dict[CaseFacts, CaseCounted] = {}
@@ -182,7 +201,7 @@ class _Counting:
         reports = self._count(cases, counter)
         self.heads = {self._cases[number]: report for number, report in reports[HEAD, 0].items()}
         both = {number: self._pair(number, reports) for number in cases}
-        doubtful = [number for number, pair in both.items() if verdicts.is_doubtful(self._cases[number], pair)]
+        doubtful = [number for number, pair in both.items() if verdicts.is_doubtful(pair)]
         if doubtful:
             _say(
                 f"{len(doubtful)} of {len(cases)} moved by little more than noise: counted in other memory layouts too"
@@ -193,6 +212,17 @@ class _Counting:
                 elsewhere = tuple((pair.base, pair.head) for pair in pairs)
                 both[number] = dataclasses.replace(both[number], elsewhere=elsewhere)
         return [verdicts.judge(self._cases[number], pair) for number, pair in both.items()]
+
+    def noise(self, memory_layouts: Sequence[int]) -> tuple[list[Layouts], Measured]:
+        """Each case's counts of head in these memory layouts, and what is known of noise then."""
+        reports = self._count(range(len(self._cases)), self._options.counter, memory_layouts)
+        measured, told = self._noise, []
+        for number, case in enumerate(self._cases):
+            of_case = [reports[HEAD, memory_layout][number] for memory_layout in memory_layouts]
+            told.append(Layouts.of(case, of_case))
+            if told[-1].counts:
+                measured = measured.with_counts(case, of_case[0].fingerprint, told[-1].counts)
+        return told, measured
 
     def reasons(self, found: Sequence[Verdict]) -> list[Reason | None]:
         """Why the cases moved that did; None for the others, and where there is only one side to look at."""
@@ -210,12 +240,13 @@ class _Counting:
 
     def _pair(self, number: int, reports: _Reports, memory_layout: int = 0) -> Sides:
         head = reports[HEAD, memory_layout][number]
+        noise = self._noise.of(self._cases[number], head.fingerprint)
         if self._expected is None:
-            return Sides(reports[BASE, memory_layout][number], head)
+            return Sides(reports[BASE, memory_layout][number], head, noise)
         base = self._expected.base(self._cases[number], head)
         if base is None:
             base = CaseCounted(0, number, skipped="it is not in the file of expected counts")
-        return Sides(base, head, subject=verdicts.OF_THE_COMMIT)
+        return Sides(base, head, noise, subject=OF_THE_COMMIT)
 
     def _count(self, cases: Iterable[int], counter: str, memory_layouts: Sequence[int] = (0,)) -> _Reports:
         """What each side counts, by case, in each memory layout. All servers that fit on the cores start together."""

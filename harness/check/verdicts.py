@@ -11,14 +11,14 @@ import math
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+from harness.check.by_fingerprint import OF_THE_COMMIT
 from harness.check.messages import CaseCounted, CaseFacts
+from harness.check.noise import Noise
 
 #: A change up to so many times the noise is counted in other memory layouts before it is called anything.
 DOUBTFUL = 3
 #: Facts of a fingerprint that are the subject of a check, and may differ between its sides.
-SUBJECT = ("python of commit", "binaries", "torch", "torch commit", "package torch")
-#: Those of them that tell which commit was counted, and not on what.
-OF_THE_COMMIT = ("python of commit", "binaries")
+SUBJECT = (*OF_THE_COMMIT, "torch", "torch commit", "package torch")
 
 
 class Kind(StrEnum):
@@ -90,12 +90,12 @@ class Reason:
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """What is said of one case. `change` is there where both sides were counted, and `elsewhere` is the same in other
-    memory layouts; `noise` is a part of the count, and a change up to it is none. `why` explains the verdict, where it
+    memory layouts; a change up to `noise` is none. `why` explains the verdict, where it
     needs that; `notes` stand beside the numbers."""
 
     case: CaseFacts
     kind: Kind
-    noise: float
+    noise: Noise
     change: Change | None = None
     elsewhere: tuple[Change, ...] = ()
     why: str = ""
@@ -111,10 +111,11 @@ class Verdict:
 @dataclasses.dataclass(frozen=True)
 class Sides:
     """The reports of one case on both sides: in everybody's memory layout, and in others, where that was wanted.
-    `subject` are the facts of a fingerprint that may differ."""
+    `noise` is the case's; `subject` are the facts of a fingerprint that may differ."""
 
     base: CaseCounted
     head: CaseCounted
+    noise: Noise
     elsewhere: tuple[tuple[CaseCounted, CaseCounted], ...] = ()
     subject: tuple[str, ...] = SUBJECT
 
@@ -134,42 +135,39 @@ class Sides:
         ]
 
 
-def is_doubtful(case: CaseFacts, sides: Sides) -> bool:
+def is_doubtful(sides: Sides) -> bool:
     """Whether the case is to be counted in other memory layouts too."""
     change = sides.change
     if change is None or sides.differing:
         return False
-    return change.is_above(case.noise) and not change.is_above(DOUBTFUL * case.noise)
+    return change.is_above(sides.noise.part) and not change.is_above(DOUBTFUL * sides.noise.part)
 
 
 def judge(case: CaseFacts, sides: Sides) -> Verdict:
     base, head, change = sides.base, sides.head, sides.change
     if base.failed is not None or head.failed is not None:
         reasons = [f"{side}: {report.failed}" for side, report in (("base", base), ("head", head)) if report.failed]
-        return Verdict(case, Kind.FAILED, case.noise, why="\n".join(dict.fromkeys(reasons)))
+        return Verdict(case, Kind.FAILED, sides.noise, why="\n".join(dict.fromkeys(reasons)))
     if change is None:
-        return Verdict(case, *_one_sided(case, base, head))
+        kind, why = _one_sided(base, head)
+        return Verdict(case, kind, sides.noise, why=why)
     notes = tuple(dict.fromkeys([*base.notes, *head.notes]))
     metrics = tuple(
         (name, Change(base.metrics[name], value)) for name, value in head.metrics.items() if name in base.metrics
     )
-    kind, why, elsewhere = _compared(case, sides, change)
-    return Verdict(case, kind, case.noise, change, elsewhere, why, notes, metrics)
+    kind, why, elsewhere = _compared(sides, change)
+    return Verdict(case, kind, sides.noise, change, elsewhere, why, notes, metrics)
 
 
-def _one_sided(
-    case: CaseFacts, base: CaseCounted, head: CaseCounted
-) -> tuple[Kind, float, None, tuple[Change, ...], str]:
+def _one_sided(base: CaseCounted, head: CaseCounted) -> tuple[Kind, str]:
     if base.skipped is not None and head.skipped is not None:
-        kind, why = Kind.SKIPPED, head.skipped
-    elif base.skipped is not None:
-        kind, why = Kind.NEW, f"head counts {head.instructions:,.2f}, base does not: {base.skipped}"
-    else:
-        kind, why = Kind.GONE, f"base counts {base.instructions:,.2f}, head does not: {head.skipped}"
-    return kind, case.noise, None, (), why
+        return Kind.SKIPPED, head.skipped
+    if base.skipped is not None:
+        return Kind.NEW, f"head counts {head.instructions:,.2f}, base does not: {base.skipped}"
+    return Kind.GONE, f"base counts {base.instructions:,.2f}, head does not: {head.skipped}"
 
 
-def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str, tuple[Change, ...]]:
+def _compared(sides: Sides, change: Change) -> tuple[Kind, str, tuple[Change, ...]]:
     if sides.differing:
         kept = (
             ["one of them was kept from before: --again counts both"]
@@ -177,10 +175,11 @@ def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str,
             else []
         )
         return Kind.NOT_COMPARABLE, "; ".join([*sides.differing, *kept]), ()
+    noise = sides.noise.part
     moved = Kind.REGRESSED if change.instructions > 0 else Kind.IMPROVED
-    if not change.is_above(case.noise):
+    if not change.is_above(noise):
         return Kind.UNCHANGED, "", ()
-    if change.is_above(DOUBTFUL * case.noise):
+    if change.is_above(DOUBTFUL * noise):
         return moved, "", ()
     changes = [_change(*pair) for pair in sides.elsewhere]
     others = tuple(other for other in changes if other is not None)
@@ -188,7 +187,7 @@ def _compared(case: CaseFacts, sides: Sides, change: Change) -> tuple[Kind, str,
         failed = [report.failed for pair in sides.elsewhere for report in pair if report.failed]
         reason = failed[0].splitlines()[0] if failed else "it was not counted in another memory layout"
         return Kind.TOO_SMALL, f"above the noise, but not confirmed: {reason}", others
-    if all(change.agrees_with(other, case.noise) for other in others):
+    if all(change.agrees_with(other, noise) for other in others):
         return moved, "", others
     return Kind.TOO_SMALL, "above the noise in one memory layout, and not in each", others
 

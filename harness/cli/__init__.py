@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, overlay
+from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, noise, overlay
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
 from harness.system import interpreter, printable
@@ -28,7 +28,7 @@ from harness.system import interpreter, printable
 GROUPS: dict[str, dict[str, ModuleType]] = {
     "Count": {"bench": bench, "count": count, "list": listing, "costs": costs},
     "Ask why": {"explain": explain, "diff": diff},
-    "Changes of PyTorch": {"check": check, "bisect": bisect, "overlay": overlay},
+    "Changes of PyTorch": {"check": check, "noise": noise, "bisect": bisect, "overlay": overlay},
     "This machine": {"doctor": doctor},
 }
 COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,7 +130,7 @@ def test_a_broken_import_exits_1_with_the_sentence(edited):
 def test_expected_counts_are_written_compared_and_updated(edited, tmp_path):
     path = str(tmp_path / "expected.json")
     first = edited.check("--expected", path)
-    assert first.returncode == 1 and "expected.json holds no expected counts" in first.stderr
+    assert first.returncode == 1 and "expected.json holds no counts" in first.stderr
     written = edited.check("--expected", path, "--update")
     assert written.returncode == 0 and "updated: work.Work  what=work  new " in written.stdout, written.stdout
     assert told(edited.check("--expected", path, "--json"), 0)["verdict"] == "2 unchanged, 1 skipped"
@@ -271,3 +272,38 @@ def test_two_environments_with_any_torch_each_are_compared(project, environments
 def test_environments_that_cannot_be_compared(project, pythons, words, status, sentence):
     answer = compare(project, *pythons, words=words)
     assert answer.returncode == status and sentence in answer.stderr, answer.stderr
+
+
+# Noise
+
+
+def test_measured_noise_is_kept_and_decides_what_a_change_is(project, tmp_path):
+    measured = project.command("noise", "mended", "--layouts", "3", "--json")
+    assert measured.returncode == 0, measured.stderr
+    cases = {case["parameters"]["what"]: case for case in json.loads(measured.stdout)}
+    assert len(cases["work"]["counts"]) == 3 and cases["work"]["noise"] < 0.001
+    assert cases["gpu"]["counts"] == [] and cases["gpu"]["skipped"] == "no gpu here"
+    assert "work.Work  what=work" in (project.folder / ".asv/noise.json").read_text()
+
+    history = project.history
+    history.git("checkout", "--quiet", history.commits["mended"])
+    try:
+        history.edit("torch/worker.py", lambda text: text.replace("range(1010", "range(1012"))
+        facts = told(project.check("HEAD", "--json"), 3)
+    finally:
+        history.git("checkout", "--quiet", "--force", "main")
+    work = next(case for case in facts["cases"] if case["parameters"]["what"] == "work")
+    assert work["noise measured"] and work["verdict"] == "regressed"
+    assert work["change"]["relative"] == pytest.approx(0.002, abs=0.0005), "half of what the class declares as noise"
+
+    table = project.command("noise", "mended", "--layouts", "3").stdout
+    assert re.search(r"work\.Work  what=other$", table, re.M) and "skipped: 1 (no gpu here)" in table
+    (project.folder / ".asv/noise.json").write_text("{}")
+    answer = project.check("good", "nn 17")
+    assert answer.returncode == 1 and "holds no noise" in answer.stderr and "remove it" in answer.stderr
+    (project.folder / ".asv/noise.json").unlink()
+
+
+def test_noise_takes_two_layouts_or_more(project):
+    answer = project.command("noise", "mended", "--layouts", "1")
+    assert answer.returncode == 2 and "--layouts is 1; noise shows between 2 memory layouts or more" in answer.stderr

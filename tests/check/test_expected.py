@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from harness.check import verdicts
-from harness.check.expected import Expected, key
+from harness.check.by_fingerprint import OF_THE_COMMIT, key
+from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts
+from harness.check.noise import Noise
 from harness.check.verdicts import Kind, Sides, judge
 from harness.errors import StartError, SuiteError
 
@@ -26,7 +28,7 @@ def counted(instructions: float | None, fingerprint: dict[str, str] | None = Non
 
 def verdict_of(expected: Expected, head: CaseCounted, case: CaseFacts = CASE) -> verdicts.Verdict:
     base = expected.base(case, head) or counted(None, skipped="absent")
-    return judge(case, Sides(base, head, subject=verdicts.OF_THE_COMMIT))
+    return judge(case, Sides(base, head, Noise(case.noise), subject=OF_THE_COMMIT))
 
 
 def made(*heads: tuple[CaseFacts, CaseCounted]) -> Expected:
@@ -56,13 +58,14 @@ def test_a_fingerprint_that_the_file_lacks_is_never_green():
 
 def test_several_machines_stand_side_by_side_a_line_a_case():
     expected = made((OTHER, counted(5.0)), (CASE, counted(1000.0)), (CASE, counted(2000.0, THERE)))
-    lines = expected.text().splitlines()
+    lines = expected.table.text().splitlines()
     (line,) = (line for line in lines if "module.Work" in line)
     assert json.loads(line.strip().rstrip(",").partition(": ")[2]) == {key(HERE): 1000.0, key(THERE): 2000.0}
     names = [line.split('"')[1] for line in lines if line.startswith('  "module.')]
     assert names == sorted(names) == ["module.Other", "module.Work  device=cpu"]
     assert (
-        expected.text() == made((CASE, counted(2000.0, THERE)), (CASE, counted(1000.0)), (OTHER, counted(5.0))).text()
+        expected.table.text()
+        == made((CASE, counted(2000.0, THERE)), (CASE, counted(1000.0)), (OTHER, counted(5.0))).table.text()
     )
     assert verdict_of(expected, counted(2000.0, THERE)).kind is Kind.UNCHANGED
 
@@ -72,7 +75,7 @@ def test_an_update_rewrites_only_what_moved_beyond_its_noise_and_says_so():
     heads = {CASE: counted(1005.0), OTHER: counted(6.0)}
     after, done = before.updated([verdict_of(before, head, case) for case, head in heads.items()], heads)
     assert done == ["module.Other  5.00 -> 6.00"]
-    assert after.counts[str(CASE)] == before.counts[str(CASE)] and after.counts[str(OTHER)] == {key(HERE): 6.0}
+    assert after.table.get(str(CASE), HERE) == 1000.0 and after.table.get(str(OTHER), HERE) == 6.0
     assert after.updated([verdict_of(after, head, case) for case, head in heads.items()], heads) == (after, [])
 
 
@@ -85,16 +88,16 @@ def test_what_failed_or_was_skipped_takes_nothing_away():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "holds no expected counts"),
-        ("[]", "holds no expected counts"),
+        ("", "holds no counts"),
+        ("[]", "holds no counts"),
         ('{"schema": 2}', "has schema 2; this version of the harness reads 1"),
         (
             '{"schema": 1, "fingerprints": {}, "counts": {"a": {"k": 1}}}',
-            "counts of fingerprints that it does not describe: k",
+            "has counts of fingerprints that it lacks: k",
         ),
-        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": true}}}', "True is no count"),
-        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": "5"}}}', "'5' is no count"),
-        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": NaN}}}', "nan is no count"),
+        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": true}}}', "True is no figure"),
+        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": "5"}}}', "'5' is no figure"),
+        ('{"schema": 1, "fingerprints": {"k": {}}, "counts": {"a": {"k": NaN}}}', "nan is no figure"),
     ],
 )
 def test_what_is_no_such_file_is_a_sentence(tmp_path, text, sentence):

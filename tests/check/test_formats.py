@@ -12,6 +12,7 @@ import pytest
 
 from harness.check import formats
 from harness.check.messages import CaseFacts
+from harness.check.noise import Noise
 from harness.check.run import Checked
 from harness.check.sides import Side
 from harness.check.verdicts import Change, Kind, Moved, Reason, Verdict
@@ -27,7 +28,7 @@ REASON = Reason(
 
 
 def verdict(kind: Kind, name: str = "module.Work", **facts: Any) -> Verdict:
-    return Verdict(CaseFacts(name, ("device",), ("cpu",), 0.004), kind, 0.004, **facts)
+    return Verdict(CaseFacts(name, ("device",), ("cpu",), 0.004), kind, Noise(0.004), **facts)
 
 
 FOUND = (

@@ -9,6 +9,7 @@ import pytest
 
 from harness.check import verdicts
 from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Refused, decode, encode
+from harness.check.noise import LEAST, Layouts, Measured, Noise, spread
 from harness.check.verdicts import Change, Kind, Sides, Verdict, is_doubtful, judge, status
 
 CASE = CaseFacts("module.Work", ("device",), ("cpu",), noise=0.01)
@@ -20,8 +21,12 @@ def counted(instructions: float | None = 1000.0, **facts: Any) -> CaseCounted:
     return CaseCounted(1, 0, instructions, **facts)
 
 
+def both(base: CaseCounted, head: CaseCounted, *elsewhere: tuple[CaseCounted, CaseCounted]) -> Sides:
+    return Sides(base, head, Noise(CASE.noise), elsewhere)
+
+
 def sides(base: float, head: float, *elsewhere: tuple[float, float]) -> Sides:
-    return Sides(counted(base), counted(head), tuple((counted(was), counted(is_now)) for was, is_now in elsewhere))
+    return both(counted(base), counted(head), *((counted(was), counted(is_now)) for was, is_now in elsewhere))
 
 
 @pytest.mark.parametrize(
@@ -48,25 +53,25 @@ def test_a_change_is_one_above_the_noise_that_every_layout_shows(head, elsewhere
 
 @pytest.mark.parametrize(("head", "doubtful"), [(1010, False), (1011, True), (1030, True), (1031, False), (970, True)])
 def test_what_is_above_the_noise_but_not_by_far_is_counted_elsewhere(head, doubtful):
-    assert is_doubtful(CASE, sides(1000, head)) is doubtful
+    assert is_doubtful(sides(1000, head)) is doubtful
 
 
 def test_a_count_that_failed_elsewhere_confirms_nothing():
     other = (counted(), counted(None, failed="it broke\nin many lines"))
-    verdict = judge(CASE, Sides(counted(1000), counted(1020), (other,)))
+    verdict = judge(CASE, both(counted(1000), counted(1020), other))
     assert verdict.kind is Kind.TOO_SMALL and verdict.why == "above the noise, but not confirmed: it broke"
 
 
 def test_sides_that_were_not_counted_alike_are_not_compared():
-    apart = Sides(counted(1000), counted(2000, fingerprint={**ALIKE, "python": "3.12", "torch": "2.14"}))
+    apart = both(counted(1000), counted(2000, fingerprint={**ALIKE, "python": "3.12", "torch": "2.14"}))
     verdict = judge(CASE, apart)
     assert verdict.kind is Kind.NOT_COMPARABLE and verdict.why == "python: 3.11 -> 3.12"
-    assert not is_doubtful(CASE, Sides(counted(1000), counted(1020, fingerprint={})))
+    assert not is_doubtful(both(counted(1000), counted(1020, fingerprint={})))
 
 
 def test_what_is_the_subject_may_differ():
     facts = dict.fromkeys(verdicts.SUBJECT, "another")
-    assert judge(CASE, Sides(counted(), counted(2000, fingerprint={**ALIKE, **facts}))).kind is Kind.REGRESSED
+    assert judge(CASE, both(counted(), counted(2000, fingerprint={**ALIKE, **facts}))).kind is Kind.REGRESSED
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_what_one_side_could_not_count(base, head, kind, why):
     def report(facts: dict[str, str]) -> CaseCounted:
         return counted(None, **facts) if facts else counted()
 
-    verdict = judge(CASE, Sides(report(base), report(head)))
+    verdict = judge(CASE, both(report(base), report(head)))
     assert (verdict.kind, verdict.why, verdict.change) == (kind, why, None)
 
 
@@ -113,7 +118,7 @@ def test_a_case_that_began_to_count_from_nothing_regressed():
     ],
 )
 def test_the_exit_status(kinds, expected):
-    assert status([Verdict(CASE, kind, 0.01) for kind in kinds]) == expected
+    assert status([Verdict(CASE, kind, Noise(0.01)) for kind in kinds]) == expected
 
 
 def test_every_message_comes_back_as_it_was_sent():
@@ -130,3 +135,43 @@ def test_every_message_comes_back_as_it_was_sent():
         line = encode(message)
         assert line.endswith(b"\n") and line.count(b"\n") == 1
         assert decode(line) == message
+
+
+# Noise
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [((5, 5), 0), ((100, 101), 0.01), ((101, 100, 102), 0.02), ((0, 0), 0), ((0, 1), math.inf)]
+)
+def test_noise_is_the_widest_change_between_two_layouts(counts, expected):
+    assert spread(counts) == pytest.approx(expected)
+
+
+def test_what_was_measured_is_taken_under_its_fingerprint_only(tmp_path):
+    assert Measured.read(tmp_path).of(CASE, ALIKE) == Noise(0.01)
+    Measured().with_counts(CASE, ALIKE, (1000, 1002)).write(tmp_path)
+    measured = Measured.read(tmp_path)
+    assert measured.of(CASE, ALIKE) == Noise(0.002, measured=True)
+    assert measured.of(CASE, {**ALIKE, "python of commit": "b" * 40}) == Noise(0.002, measured=True)
+    assert measured.of(CASE, {**ALIKE, "python": "3.12"}) == Noise(0.01)
+    assert str(measured.of(CASE, ALIKE)) == "0.2 %, measured" and str(Noise(0.01)) == "1 %, as the class declares"
+
+
+def test_a_case_that_did_not_move_is_not_held_to_be_without_noise():
+    assert Measured().with_counts(CASE, ALIKE, (1000, 1000)).of(CASE, ALIKE) == Noise(LEAST, measured=True)
+
+
+def test_a_change_from_nothing_is_not_kept_as_noise(tmp_path):
+    Measured().with_counts(CASE, ALIKE, (0, 1000)).write(tmp_path)
+    assert Measured.read(tmp_path).of(CASE, ALIKE) == Noise(CASE.noise)
+
+
+def test_a_case_that_one_layout_could_not_count_has_no_noise():
+    layouts = Layouts.of(CASE, [counted(5), counted(None, failed="no"), counted(6)])
+    assert layouts.counts == () and layouts.failed == "no"
+    assert Layouts.of(CASE, [counted(5), counted(6)]).counts == (5, 6)
+
+
+def test_the_measured_noise_decides():
+    quiet = Sides(counted(1000), counted(1003.5), Noise(0.001, measured=True))
+    assert judge(CASE, quiet).kind is Kind.REGRESSED and judge(CASE, sides(1000, 1003.5)).kind is Kind.UNCHANGED

@@ -1,0 +1,112 @@
+"""Measure how far counts move although nothing that matters changes, for `harness check`.
+
+Each case of a commit is counted in several memory layouts. The widest change between two of them is its noise, which is
+kept in .asv/noise.json by fingerprint: on another machine, or with another build of torch, it is another one. Without
+it, `check` takes what the class of the benchmark declares.
+
+Exit status: 0 measured, 1 something could not be counted, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from harness.check.noise import Layouts, spread
+from harness.cli.parser import add_config, add_counter, add_json, add_wheels, wheels_of
+from harness.engine import settings
+from harness.engine.settings import Settings
+from harness.errors import StartError
+from harness.report import columns
+
+HELP = "measure how far counts move from memory layout to memory layout"
+EXAMPLES = ("harness noise --repo ../pytorch", "harness noise main --bench dtensor --layouts 9")
+_FEWEST = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("commit", nargs="?", help="which commit (default: the working tree)")
+    parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
+    parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
+    parser.add_argument(
+        "--suite", choices=settings.SUITE_CHOICES, default="quick", help="which suite (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--layouts", type=int, default=5, metavar="NUMBER", help="in how many memory layouts (default: %(default)s)"
+    )
+    add_config(parser, "asv.pytorch.conf.json")
+    add_counter(parser, "readable", help="what counts (default: %(default)s)")
+    add_wheels(parser)
+    add_json(parser, "a list with an object a case")
+    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+
+
+def wrong(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments together, None if nothing is."""
+    if arguments.layouts < _FEWEST:
+        return f"--layouts is {arguments.layouts}; noise shows between {_FEWEST} memory layouts or more"
+    return None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line a case; 1 if one of them could not be counted."""
+    try:
+        from harness.check.run import Options, measure_noise  # not above: the environments under test lack asv
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"measuring noise needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
+        ) from None
+    wheels = wheels_of(arguments)
+    told = measure_noise(
+        Options(
+            config=Path(arguments.config),
+            head=arguments.commit,
+            clone=None if arguments.repo is None else Path(arguments.repo),
+            bench=arguments.bench,
+            suite=arguments.suite,
+            counter=arguments.counter,
+            cores=Settings.from_environment().cores,
+            wheels=None if wheels is None else wheels.resolve(),
+            anew=arguments.again,
+        ),
+        arguments.layouts,
+    )
+    failed = [layouts for layouts in told if layouts.failed is not None]
+    measured = [layouts for layouts in told if layouts.counts]
+    if arguments.json:
+        print(json.dumps([_facts(layouts) for layouts in told], indent=1))
+        return int(bool(failed) or not measured)
+    rows = [
+        [
+            f"{min(layouts.counts):,.2f}",
+            f"{max(layouts.counts):,.2f}",
+            f"{spread(layouts.counts):.4%}",
+            f"{layouts.case.noise:.2%}",
+            str(layouts.case),
+        ]
+        for layouts in measured
+    ]
+    if rows:
+        print("\n".join(columns.lines(["least", "most", "noise", "declared", "case"], rows)))
+    skipped = Counter(layouts.skipped for layouts in told if layouts.skipped is not None and layouts.failed is None)
+    for why, number in skipped.items():
+        print(f"skipped: {number} ({why})")
+    for layouts in failed:
+        print(f"cannot be counted: {layouts.case}: {(layouts.failed or '').partition(chr(10))[0]}")
+    return int(bool(failed) or not measured)
+
+
+def _facts(layouts: Layouts) -> dict[str, Any]:
+    return {
+        "benchmark": layouts.case.benchmark,
+        "parameters": dict(zip(layouts.case.names, layouts.case.parameters, strict=True)),
+        "counts": list(layouts.counts),
+        "noise": spread(layouts.counts) if layouts.counts else None,
+        "declared": layouts.case.noise,
+        "skipped": layouts.skipped,
+        "failed": layouts.failed,
+    }
