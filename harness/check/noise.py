@@ -16,8 +16,9 @@ from harness.check.messages import CaseCounted, CaseFacts
 
 _NAME = "noise"
 FILE = "noise.json"
-#: No count is held to be quieter than this: its memory layouts were few.
-LEAST = 0.0001
+#: No count is held to be quieter than this: its memory layouts were few. A comment in two files moved a case by 0.07 %
+#: that five layouts had moved by 0.04 %.
+LEAST = 0.001
 
 
 @dataclasses.dataclass(frozen=True)

@@ -302,7 +302,8 @@ class _Counting:
             counter=counter,
             memory_layout=memory_layout,
             cases=cases,
-            cores=max(1, options.cores // min(jobs, options.cores)),
+            # One more than its share: a side of which all is kept leaves its cores to the other.
+            cores=min(options.cores, options.cores // min(jobs, options.cores) + 1),
             keep=str(subject.keep),
             environment=subject.environment_name(options.counter if counter == "frames" else counter),
             anew=options.anew,
