@@ -2,8 +2,8 @@
 
     python scripts/check_change.py
 
-It measures the noise of one benchmark, adds a call of `len` to `OpDispatcher.wrap` in the working tree, and checks that;
-then it takes the call back, adds a comment instead, and checks the quick suite. Minutes.
+It measures the noise of one benchmark, adds a call of `len` to `OpDispatcher.wrap` in the working tree, and checks
+that; then it takes the call back, adds a comment instead, and checks the quick suite. Minutes.
 """
 
 from __future__ import annotations
