@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -244,8 +246,8 @@ def _markdown(
         yield from (_row(verdict, full=False) for verdict in rest[:folded])
         yield from [f"| … | {len(rest) - folded} more | | | | |"] if folded < len(rest) else []
         yield from ["", "</details>"]
-    yield from ["", f"base: {_cell(checked.base.name)}  ", f"head: {_cell(checked.head.name)}"]
-    yield from (f"\n{_cell(note)}" for note in checked.notes)
+    yield from ["", f"base: {_plain(checked.base.name)}  ", f"head: {_plain(checked.head.name)}"]
+    yield from (f"\n{_plain(note)}" for note in checked.notes)
 
 
 def _row(verdict: Verdict, full: bool) -> str:
@@ -255,18 +257,20 @@ def _row(verdict: Verdict, full: bool) -> str:
         if change is None
         else [instructions(change.base), instructions(change.head), percent(change, noise)]
     )
-    cells = [verdict.kind.value, f"`{verdict.case}`", *figures, f"{100 * noise:.2g} %"]
+    cells = [verdict.kind.value, _code(str(verdict.case)), *figures, f"{100 * noise:.2g} %"]
     if full:
         reason = verdict.reason
         largest = reason.functions[0] if reason and reason.functions else None
-        because = f"`{_shortened(largest.function)}` {largest.head - largest.base:+,.0f}" if largest else ""
-        cells.append(because or (verdict.why.splitlines() or [""])[0])
-    return "| " + " | ".join(map(_cell, cells)) + " |"
+        because = f"{_code(_shortened(largest.function))} {largest.head - largest.base:+,.0f}" if largest else ""
+        cells.append(because or _plain((verdict.why.splitlines() or [""])[0]))
+    return "| " + " | ".join(cells) + " |"
 
 
-def _cell(text: str) -> str:
-    return (
-        text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-        if "`" not in text
-        else text.replace("|", "\\|")
-    )
+def _code(text: str) -> str:
+    """A name, shown as it is; also in a table's cell."""
+    return "`" + " ".join(text.replace("`", "'").replace("|", "\\|").split("\n")) + "`"
+
+
+def _plain(text: str) -> str:
+    """Words of which nothing is Markdown or HTML; also in a table's cell."""
+    return re.sub(r"([\\`*_|\[\]~#])", r"\\\1", html.escape(" ".join(text.split("\n")), quote=False))

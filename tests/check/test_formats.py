@@ -140,6 +140,16 @@ def test_a_name_with_a_bar_does_not_break_the_table():
     assert row.replace("\\|", "").count("|") == 8
 
 
+def test_what_others_wrote_is_not_taken_for_markdown():
+    hostile = "<details> `x` [a](b) *c* | __init__\nline"
+    broken = verdict(Kind.FAILED, why=hostile.replace("\n", " "))
+    side = Side(f"aaaaaaaaaa  {hostile}", commit="a" * 40)
+    lines = formats.as_markdown(checked(broken, base=side)).splitlines()
+    escaped = r"&lt;details&gt; \`x\` \[a\](b) \*c\* \| \_\_init\_\_ line"
+    assert lines[4].endswith(f"| {escaped} |")
+    assert f"base: aaaaaaaaaa  {escaped}  " in lines
+
+
 def test_the_schema_names_every_verdict():
     listed = SCHEMA["properties"]["cases"]["items"]["properties"]["verdict"]["enum"]
     assert listed == [kind.value for kind in Kind]
