@@ -53,8 +53,11 @@ class Table:
                 str(case): {str(key): _figure(figure) for key, figure in by_key.items()}
                 for case, by_key in facts[name].items()
             }
-            known = {str(key): dict(value) for key, value in facts["fingerprints"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            known = {
+                str(key): {str(fact): str(text) for fact, text in value.items()}
+                for key, value in facts["fingerprints"].items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SuiteError(f"{path} holds no {name} ({type(error).__name__}: {error}): {cure}") from None
         lacking = {key for by_key in figures.values() for key in by_key} - known.keys()
         if lacking:

@@ -78,6 +78,12 @@ def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
     return CaseFacts(workload.benchmark(), tuple(workload.param_names), case.parameters, workload.noise)
 
 
+def _last_written(workload: type[Workload]) -> float:
+    """When a file of the workload's suite was last written, in seconds since 1970."""
+    suite = Path(configuration_for(workload).suite)
+    return max(path.stat().st_mtime for path in (suite.rglob("*.py") if suite.is_dir() else [suite]))
+
+
 def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders | None, tell: Tell) -> None:
     """Count a job and tell all of it, whatever happens: who asked waits for that."""
     run = _JobRun(job, choices, tell)
@@ -160,7 +166,8 @@ class _JobRun:
 
     def _tell_kept(self, number: int) -> bool:
         """Tell what is kept of a case, if it was counted alike: this version, this counter, this Python on these
-        binaries, without another memory layout."""
+        binaries, without another memory layout, and no file of the suite was written since. A helper that a benchmark
+        imports is not in its version."""
         if self._job.memory_layout or self._job.anew or self._record is None:
             return False
         workload, _ = self._choices[number]
@@ -170,7 +177,7 @@ class _JobRun:
         expected = {"counter": self._job.counter, **self._record.facts()}
         if kept is None or kept.record.get("version") != str(workload.version):
             return False
-        if not expected.items() <= kept.fingerprint.items():
+        if not expected.items() <= kept.fingerprint.items() or kept.kept_at <= _last_written(workload):
             return False
         record = kept.record
         calls = record["calls"]

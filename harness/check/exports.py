@@ -28,20 +28,26 @@ _IN_JUNIT = {
     Kind.FAILED: "error",
     Kind.NOT_COMPARABLE: "error",
     Kind.TOO_SMALL: "error",
+    Kind.GONE: "error",
     Kind.SKIPPED: "skipped",
 }
 
 
 def as_junit(checked: Checked) -> str:
-    """A test suite with a test for each case. What makes the exit status other than 0 is a failure or an error."""
+    """A test suite with a test for each case. What makes the exit status other than 0 is a failure or an error; where
+    nothing was measured, that is a test of its own."""
     found = checked.verdicts
-    outcomes = [_IN_JUNIT.get(verdict.kind) for verdict in found]
+    accepted = checked.updated is not None and checked.status == verdicts.NOTHING_REGRESSED
+    outcomes = [
+        None if accepted and verdict.kind is not Kind.SKIPPED else _IN_JUNIT.get(verdict.kind) for verdict in found
+    ]
+    nothing = checked.status == verdicts.CANNOT_TELL and not {"failure", "error"} & set(outcomes)
     suite = ElementTree.Element(
         "testsuite",
         name=f"harness check, {checked.suite} suite",
-        tests=str(len(found)),
+        tests=str(len(found) + nothing),
         failures=str(outcomes.count("failure")),
-        errors=str(outcomes.count("error")),
+        errors=str(outcomes.count("error") + nothing),
         skipped=str(outcomes.count("skipped")),
         time=f"{checked.seconds:.1f}",
     )
@@ -53,8 +59,9 @@ def as_junit(checked: Checked) -> str:
         ("verdict", verdicts.headline(found)),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=value)
-    if not any(verdict.change for verdict in found):
-        ElementTree.SubElement(properties, "property", name="nothing was measured", value="true")
+    if nothing:
+        case = ElementTree.SubElement(suite, "testcase", classname="harness.check", name="something was measured")
+        ElementTree.SubElement(case, "error", message="nothing was measured", type="cannot tell")
     for verdict, outcome in zip(found, outcomes, strict=True):
         case = ElementTree.SubElement(
             suite, "testcase", classname=verdict.case.benchmark, name=", ".join(verdict.case.parameters) or "-"

@@ -16,8 +16,8 @@ from harness.report import columns
 
 #: The version of what `as_json` makes; a change that a reader must know of raises it.
 SCHEMA = 1
-#: GitHub takes no longer comment, in characters.
-COMMENT = 65_536
+#: GitHub takes 65,536 characters; the file ends with a line's end.
+COMMENT = 65_535
 _FUNCTIONS_IN_TEXT = 5
 _NAME = 100
 _NOT_LISTED = (Kind.UNCHANGED, Kind.SKIPPED)
@@ -148,7 +148,7 @@ def _table(found: Sequence[Verdict]) -> Iterator[str]:
 
 
 def as_json(checked: Checked) -> str:
-    """One object; docs/reference/check-json.md describes it."""
+    """One object; docs/reference/check.schema.json describes it."""
     facts = {
         "schema": SCHEMA,
         "verdict": verdicts.headline(checked.verdicts),
@@ -246,7 +246,8 @@ def _markdown(
         yield from (_row(verdict, full=False) for verdict in rest[:folded])
         yield from [f"| … | {len(rest) - folded} more | | | | |"] if folded < len(rest) else []
         yield from ["", "</details>"]
-    yield from ["", f"base: {_plain(checked.base.name)}  ", f"head: {_plain(checked.head.name)}"]
+    yield from ["", f"base: {_plain(_shortened(checked.base.name))}  "]
+    yield f"head: {_plain(_shortened(checked.head.name))}"
     yield from (f"\n{_plain(note)}" for note in checked.notes)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import itertools
 import queue
 import sys
@@ -27,7 +28,8 @@ from harness.check.noise import Layouts, Measured
 from harness.check.reasons import reason
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, Reason, Sides, Verdict
-from harness.errors import HarnessError, SuiteError
+from harness.errors import HarnessError, StartError, SuiteError
+from harness.system import asv_folder
 
 #: What was counted: by side and memory layout, by case.
 _Reports = dict[tuple[str, int], dict[int, CaseCounted]]
@@ -117,8 +119,7 @@ def check(options: Options) -> Checked:
 def measure_noise(options: Options, memory_layouts: int) -> list[Layouts]:
     """Count `head` in several memory layouts, keep how far each case moves between them, and return the counts. Raises
     HarnessError."""
-    subject = sides.of_commits(options.config, options.clone, None, options.head)
-    with _counting(subject, options, None) as counting:
+    with _subject(options) as subject, _counting(subject, options, None) as counting:
         told, measured = counting.noise(range(memory_layouts))
     measured.write(subject.keep)
     return told
@@ -137,9 +138,26 @@ def _counting(subject: Subject, options: Options, expected: Expected | None) -> 
 
 
 @contextlib.contextmanager
+def _alone(config: Path) -> Iterator[None]:
+    """One check at a time makes and uses asv's environment: two at once were seen to remove it from each other. Raises
+    StartError."""
+    if not config.exists():
+        raise StartError(f"no asv configuration {config}: name one with --config")
+    folder = config.resolve().parent / asv_folder.NAME
+    folder.mkdir(exist_ok=True)
+    with open(folder / "check.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"another check runs with {config}: wait for the end of that") from None
+        yield
+
+
+@contextlib.contextmanager
 def _subject(options: Options) -> Iterator[Subject]:
     if not options.environments:
-        yield sides.of_commits(options.config, options.clone, options.base, options.head)
+        with _alone(options.config):
+            yield sides.of_commits(options.config, options.clone, options.base, options.head)
         return
     with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
         yield sides.of_environments(options.environments, options.benchmarks, Path(folder))

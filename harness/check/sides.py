@@ -76,7 +76,7 @@ def _named(repository: Repository, name: str) -> tuple[str, str]:
 
 
 def _working_tree(repository: Repository) -> tuple[str, str]:
-    commit, at = repository.snapshot(), repository.commit("HEAD")
+    commit, at = repository.snapshot(pytorch_files.PACKAGES), repository.commit("HEAD")
     return commit, f"the working tree: {at[:10]} {'with its edits' if commit != at else 'without edits'}"
 
 
@@ -92,20 +92,26 @@ def _out_of_sight(repository: Repository, commits: Sequence[str]) -> Iterator[st
 def of_environments(pythons: Sequence[str], suite: Path, folder: Path) -> Subject:
     """What two interpreters have installed, counted by the benchmarks in `suite`; profiles are kept in `folder`. Raises
     StartError."""
-    sides = {name: Side(_torch_of(python), python) for name, python in zip((BASE, HEAD), pythons, strict=True)}
+    sides = {name: _environment(python) for name, python in zip((BASE, HEAD), pythons, strict=True)}
+    if sides[BASE].python == sides[HEAD].python:
+        raise StartError(f"{sides[BASE].python} is named twice: nothing is to be compared")
     return Subject(sides, suite.resolve(), folder, lambda counter: counter)
 
 
-def _torch_of(python: str) -> str:
-    """What people call the environment of an interpreter: its torch, and where it is."""
+def _environment(python: str) -> Side:
+    """The side that an interpreter is. People call it by its torch and by where it is."""
     path = shutil.which(python)
     if path is None:
         raise StartError(
             f"--environment {python!r} is no interpreter that can be run: name one, such as .venv/bin/python"
         )
     statement = "import torch; print(torch.__version__, getattr(torch.version, 'git_version', 'of no known commit'))"
-    answer = subprocess.run([path, "-c", statement], capture_output=True, text=True, cwd=os.path.dirname(path))
+    path = os.path.abspath(path)  # links stay: by its own place an interpreter tells its environment
+    try:
+        answer = subprocess.run([path, "-c", statement], capture_output=True, text=True, errors="replace", cwd="/")
+    except OSError as error:
+        raise StartError(f"--environment {python!r} cannot be run ({error}): name an interpreter") from None
     words = answer.stdout.split()
     if answer.returncode != 0 or len(words) < 2:
         raise StartError(f"the environment of {path} has no torch: {answer.stderr.strip().rpartition(chr(10))[2]}")
-    return f"torch {words[0]} ({words[1][:10]}) in {path}"
+    return Side(f"torch {words[0]} ({words[1][:10]}) in {path}", path)

@@ -211,7 +211,7 @@ def status(verdicts: Sequence[Verdict]) -> int:
     if Kind.FAILED in kinds:
         return BROKEN
     measured = kinds & {Kind.UNCHANGED, Kind.IMPROVED}
-    if not measured or kinds & {Kind.NOT_COMPARABLE, Kind.TOO_SMALL}:
+    if not measured or kinds & {Kind.NOT_COMPARABLE, Kind.TOO_SMALL, Kind.GONE}:
         return CANNOT_TELL
     return NOTHING_REGRESSED
 

@@ -190,6 +190,8 @@ def live(state: progress.Progress) -> Iterator[Callable[[dict[str, Any] | None],
             if line is not None:
                 style = {"failed": "red", "skipped": "dim"}.get((event or {}).get("state", ""), "")
                 live.console.print(text(line, style))
+            if event is not None:
+                live.refresh()  # also a case that is over before the next tick is seen to run
 
         yield show_event
 

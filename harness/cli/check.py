@@ -69,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def wrong(arguments: argparse.Namespace) -> str | None:
     """What is wrong with the arguments together, None if nothing is."""
+    named = [getattr(arguments, option.replace("-", "_")) for option in [*_FILES, "expected"]]
+    files = [Path(name).absolute() for name in named if name is not None]
+    if len(set(files)) < len(files):
+        return "two options name the same file: each writes a file of its own"
     if arguments.environment:
         if len(arguments.environment) != 2:
             return (
@@ -128,12 +132,12 @@ def run(arguments: argparse.Namespace) -> int:
             update=arguments.update,
         )
     )
+    print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
     unwritten = False
     for file, made in files.items():
         try:
-            file.write_text(made(checked) + "\n", encoding="utf-8")
+            file.write_text(made(checked) + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             print(f"harness: {file} could not be written: {error}", file=sys.stderr)
             unwritten = True
-    print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
     return 1 if unwritten else checked.status

@@ -50,9 +50,9 @@ def fill(target: Path, site: Path, kept: Path) -> None:
             real = os.path.realpath(entry)
             if entry.is_symlink() and entry.suffix == ".py":
                 _write(real, entry.name, f"{target / entry.name}c")
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and (modules := list(_modules(real))):
                 folder = _place(kept / f"{entry.name}-{cache.key([real])}", target / entry.name)
-                for module in _modules(real):
+                for module in modules:
                     _write(f"{real}/{module}", f"{entry.name}/{module}", f"{folder}/{module}c")
 
 

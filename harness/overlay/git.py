@@ -83,9 +83,9 @@ class Repository:
         """Those of `first_parents` that changed something in these folders."""
         return set(self.ask("rev-list", "--first-parent", f"{good}..{bad}", "--", *folders).split())
 
-    def snapshot(self) -> str:
-        """The commit that the working tree would be: with its edits and new files, less what git ignores. That of HEAD
-        where nothing differs.
+    def snapshot(self, folders: Iterable[str]) -> str:
+        """The commit that the working tree would be: with its edits, and with the new files in these top-level folders,
+        less what git ignores. That of HEAD where nothing differs.
 
         The objects go into the repository, as those of `git stash create` do, and git removes them when nothing has
         used them for weeks. The index, the branches and the files stay as they are. Equal contents on one HEAD are one
@@ -93,6 +93,9 @@ class Repository:
         """
         if self.ask("rev-parse", "--is-bare-repository").strip() == "true":
             raise RepositoryError(f"{self.path} has no working tree: name the commit after too")
+        conflicts = self.ask("diff", "--name-only", "--diff-filter=U").split("\n")[:-1]
+        if conflicts:
+            raise RepositoryError(f"{self.path} has conflicts, as in {conflicts[0]}: resolve them first")
         head = self.commit("HEAD")
         index = self.path / self.ask("rev-parse", "--git-path", "index").strip()
         with tempfile.TemporaryDirectory(prefix="harness-index-") as folder:
@@ -102,7 +105,17 @@ class Repository:
                 shutil.copy2(index, copy)
             surroundings = {"GIT_INDEX_FILE": str(copy), **_NOBODY}
             top = self.ask("rev-parse", "--show-toplevel").rstrip("\n")
-            self.ask("-C", top, "add", "--all", surroundings=surroundings)
+            # Also what the user has told git to take as unchanged.
+            listed = self.ask("-C", top, "ls-files", "-v", "-z", surroundings=surroundings).split("\0")
+            hidden = [line[2:] for line in listed if line[:1].islower()]
+            if hidden:
+                names = os.fsencode("\0".join([*hidden, ""]))
+                command = ("-C", top, "update-index", "--no-assume-unchanged", "-z", "--stdin")
+                self.ask(*command, surroundings=surroundings, input=names)
+            self.ask("-C", top, "add", "--update", surroundings=surroundings)
+            present = [folder for folder in folders if Path(top, folder).is_dir()]
+            if present:
+                self.ask("-C", top, "add", "--all", "--", *present, surroundings=surroundings)
             tree = self.ask("write-tree", surroundings=surroundings).strip()
             if tree == self.ask("rev-parse", f"{head}^{{tree}}").strip():
                 return head

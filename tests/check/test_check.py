@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -91,6 +92,9 @@ def test_what_is_kept_is_not_counted_again_unless_asked_for(project):
     assert first.returncode == 0 and "kept from before" not in first.stderr
     assert project.check(*words).stderr.count("kept from before") == 2
     assert project.check(*words, "--again").stderr.count("kept from before") == 0
+    # What a benchmark imports of its suite is not in its version.
+    (project.folder / "benchmarks/helper.py").write_text("")
+    assert project.check(*words).stderr.count("kept from before") == 0
 
 
 def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited):
@@ -194,6 +198,21 @@ def test_a_file_that_cannot_be_written_does_not_cost_the_answer(project):
     assert answer.stdout.rstrip().splitlines()[-1].startswith("2 unchanged, 1 skipped")
 
 
+def test_one_check_at_a_time(project):
+    """Two at once were seen to remove the environment from each other."""
+    with open(project.folder / ".asv/check.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answer = project.check("good", "costlier")
+    assert answer.returncode == 1 and "another check runs with asv.pytorch.conf.json" in answer.stderr
+
+
+def test_a_case_that_is_gone_is_not_green(edited):
+    gone = "def __getattr__(name):\n    raise {'other': NotImplementedError}.get(name, AttributeError)(name)\n"
+    edited.history.edit("torch/__init__.py", lambda text: text.replace("from torch.another import other\n", gone))
+    facts = told(edited.check("HEAD", "--json"), 4)
+    assert verdicts(facts) == {"other": "gone", "work": "unchanged", "gpu": "skipped"}
+
+
 def test_another_clone_than_the_configurations_can_be_named(project, tmp_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(project.history.folder), str(clone)], check=True)
@@ -213,6 +232,8 @@ def test_an_ended_check_leaves_nothing_running(project):
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # Whoever runs the tests in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -256,7 +277,8 @@ def test_two_environments_with_any_torch_each_are_compared(project, environments
     assert other["reason"]["functions"][0]["function"] == "other"
     assert facts["base"]["name"].startswith("torch 1.0 (") and facts["head"]["name"].startswith("torch 1.1 (")
     assert facts["head"]["name"].endswith(environments[1]) and facts["head"]["commit"] is None
-    assert told(compare(project, environments[0], environments[0], words=("--json",)), 0)["verdict"].startswith("2 un")
+    same = compare(project, environments[0], environments[0])
+    assert same.returncode == 1 and "is named twice: nothing is to be compared" in same.stderr
 
 
 @pytest.mark.parametrize(
@@ -267,6 +289,7 @@ def test_two_environments_with_any_torch_each_are_compared(project, environments
         (("one", "two"), ("--expected", "x"), 2, "--environment and expected do not go together"),
         (("/nowhere/python", "two"), (), 1, "--environment '/nowhere/python' is no interpreter that can be run"),
         (("/bin/false", "two"), (), 1, "the environment of /bin/false has no torch"),
+        (("one", "two"), ("--markdown", "x", "--junit", "./x"), 2, "two options name the same file"),
     ],
 )
 def test_environments_that_cannot_be_compared(project, pythons, words, status, sentence):

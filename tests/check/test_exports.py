@@ -46,9 +46,12 @@ def test_junit_has_a_test_a_case_and_what_is_not_green_is_not_passed():
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_junit_agrees_with_the_exit_status(kind):
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("updated", [None, ("a count",)])
+def test_junit_agrees_with_the_exit_status(kind, alone, updated):
     change = None if kind in (Kind.FAILED, Kind.SKIPPED, Kind.NEW, Kind.GONE) else Change(1.0, 2.0)
-    found = checked(verdict(kind, change=change), verdict(Kind.UNCHANGED, change=Change(1.0, 1.0)))
+    others = [] if alone else [verdict(Kind.UNCHANGED, change=Change(1.0, 1.0))]
+    found = checked(verdict(kind, change=change), *others, updated=updated)
     suite = ElementTree.fromstring(exports.as_junit(found))
     assert (int(suite.get("failures", 0)) + int(suite.get("errors", 0)) > 0) == (found.status != 0)
 

@@ -1,6 +1,7 @@
 """Reading a repository without a checkout."""
 
 import os
+import subprocess
 import time
 
 import pytest
@@ -85,22 +86,23 @@ def worked_on(tmp_path):
 
 
 def test_a_working_tree_without_edits_is_its_commit(worked_on):
-    assert Repository(worked_on.folder).snapshot() == worked_on.commits["first"]
+    assert Repository(worked_on.folder).snapshot(["new", "sub"]) == worked_on.commits["first"]
     (worked_on.folder / "file.log").write_text("ignored")
-    assert Repository(worked_on.folder).snapshot() == worked_on.commits["first"]
+    assert Repository(worked_on.folder).snapshot(["new", "sub"]) == worked_on.commits["first"]
 
 
 def test_edits_new_and_removed_files_are_in_the_snapshot_and_nothing_else_changes(worked_on):
     worked_on.write("new/file.py", "NEW = 1\n")
     worked_on.write("staged.py", "STAGED = 1\n")
     worked_on.git("add", "staged.py")
+    worked_on.write("core.12345", "nothing to do with it")
     (worked_on.folder / "file.py").unlink()
     before = worked_on.git("status", "--porcelain")
     repository = Repository(worked_on.folder)
-    commit = repository.snapshot()
+    commit = repository.snapshot(["new", "sub"])
     assert repository.changed(worked_on.commits["first"], commit) == ["file.py", "new/file.py", "staged.py"]
     assert repository.is_ancestor(worked_on.commits["first"], commit)
-    assert repository.snapshot() == commit, "equal contents are one commit"
+    assert repository.snapshot(["new", "sub"]) == commit, "equal contents are one commit"
     assert worked_on.git("status", "--porcelain") == before and worked_on.git("stash", "list") == ""
 
 
@@ -110,25 +112,46 @@ def test_an_edit_of_equal_size_just_after_a_checkout_is_seen(worked_on, tmp_path
     worked_on.git("clone", "--quiet", ".", str(tmp_path / "cloned"))
     (tmp_path / "cloned/file.py").write_text("ONE = 2\n")
     time.sleep(1.1)
-    assert Repository(tmp_path / "cloned").snapshot() != worked_on.commits["first"]
+    assert Repository(tmp_path / "cloned").snapshot(["new", "sub"]) != worked_on.commits["first"]
 
 
 def test_a_snapshot_holds_all_of_the_clone_wherever_it_is_asked_for(worked_on):
     worked_on.write("sub/inner.py", "")
     worked_on.write("file.py", "ONE = 2\n")
-    commit = Repository(worked_on.folder / "sub").snapshot()
+    commit = Repository(worked_on.folder / "sub").snapshot(["new", "sub"])
     assert Repository(worked_on.folder).changed(worked_on.commits["first"], commit) == ["file.py", "sub/inner.py"]
 
 
 def test_a_bare_repository_has_no_working_tree(worked_on, tmp_path):
     worked_on.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
     with pytest.raises(RepositoryError, match="has no working tree: name the commit after too"):
-        Repository(tmp_path / "bare").snapshot()
+        Repository(tmp_path / "bare").snapshot(["new", "sub"])
 
 
 def test_the_users_own_index_and_name_do_not_matter(worked_on, monkeypatch):
     worked_on.write("file.py", "ONE = 2\n")
-    commit = Repository(worked_on.folder).snapshot()
+    commit = Repository(worked_on.folder).snapshot(["new", "sub"])
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
     monkeypatch.setenv("GIT_AUTHOR_NAME", "somebody")
-    assert Repository(worked_on.folder).snapshot() == commit
+    assert Repository(worked_on.folder).snapshot(["new", "sub"]) == commit
+
+
+def test_what_git_was_told_to_take_as_unchanged_is_seen(worked_on):
+    worked_on.git("update-index", "--assume-unchanged", "file.py")
+    worked_on.write("file.py", "ONE = 22\n")
+    commit = Repository(worked_on.folder).snapshot(["new"])
+    assert Repository(worked_on.folder).changed(worked_on.commits["first"], commit) == ["file.py"]
+    assert worked_on.git("ls-files", "-v", "file.py").startswith("h"), "the user's index is as it was"
+
+
+def test_conflicts_are_to_be_resolved_first(worked_on):
+    worked_on.git("checkout", "--quiet", "-b", "other")
+    worked_on.write("file.py", "ONE = 2\n")
+    worked_on.commit("other")
+    worked_on.git("checkout", "--quiet", "main")
+    worked_on.write("file.py", "ONE = 3\n")
+    worked_on.commit("ours")
+    with pytest.raises(subprocess.CalledProcessError):
+        worked_on.git("merge", "other")
+    with pytest.raises(RepositoryError, match=r"has conflicts, as in file\.py: resolve them first"):
+        Repository(worked_on.folder).snapshot(["new"])
