@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
 from tests.histories import SMALL_WORKER, small_history, small_wheel
@@ -121,6 +123,18 @@ class Project:
         if "--suite" not in arguments:
             names += ["--suite", "full"]
         return self._run(sys.executable, "-m", "harness", name, *names, **variables)
+
+    def start(self, *words: str, **keywords: Any) -> subprocess.Popen[str]:
+        """A command that is still running. ctrl-C reaches it also where whoever runs the tests has it ignored."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "harness", *words],
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            **keywords,
+        )
 
     def found(self, good: str, bad: str, *arguments: str, status: int = 0, **variables: str) -> dict:
         answer = self.bisect(good, bad, "--json", *arguments, **variables)

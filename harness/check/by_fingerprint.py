@@ -21,12 +21,11 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import StartError, SuiteError
+from harness.system import whole
 
 SCHEMA = 1
 #: Facts of a fingerprint that tell which commit was counted, and not how.
@@ -68,15 +67,7 @@ class Table:
         """Write the file, whole or not at all. Raises StartError."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            number, new = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-            try:
-                with open(number, "w", encoding="utf-8") as file:
-                    file.write(self.text())
-                os.chmod(new, 0o644)
-                os.replace(new, path)
-            except BaseException:
-                os.unlink(new)
-                raise
+            whole.write(path, self.text().encode())
         except OSError as error:
             raise StartError(f"the {self.name} could not be written to {path}: {error}") from None
 

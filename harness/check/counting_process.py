@@ -1,7 +1,7 @@
 """The process that counts for a check, in the environment that has torch.
 
 Its first line of input is a Chosen, which it answers with Cases; every further one is a Job, whose cases it counts in a
-session of their own and tells one by one, several jobs at once. It ends with its input. Each job gets a tree of its
+session of their own and reports one by one, several jobs at once. It ends with its input. Each job gets a tree of its
 own, in which the commit's Python lies over the wheel's binaries.
 """
 
@@ -28,11 +28,11 @@ from harness.overlay.git import Repository
 from harness.overlay.tree import OverlayRecord
 from harness.store.records import KeptCount, Place
 from harness.suite import selection
-from harness.suite.workload import Workload, ask, configuration_for
+from harness.suite.workload import Workload, ask, chosen, configuration_for
 
 _JOBS_AT_ONCE = 8
 
-Tell = Callable[[Message], None]
+Send = Callable[[Message], None]
 Choice = tuple[type[Workload], tuple[Any, ...]]
 
 
@@ -41,36 +41,32 @@ def main() -> None:
     os.dup2(2, 1)  # what else is printed must not be taken for an answer
     one_at_a_time = threading.Lock()
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         with one_at_a_time:
             answers.write(encode(message))
             answers.flush()
 
     try:
         wanted: Chosen = decode(sys.stdin.buffer.readline())
-        choices = chosen(wanted)
-        tell(Cases(tuple(_facts(*choice) for choice in choices), sys.version_info[:2] == FRAMES_KNOWN))
+        written = _last_written(Path(wanted.suite))
+        choices = _choices(wanted)
+        send(Cases(tuple(_facts(*choice) for choice in choices), sys.version_info[:2] == FRAMES_KNOWN))
         with contextlib.ExitStack() as stack:
             folders = install.TreeFolders(stack.enter_context(install.trees())) if wanted.trees else None
             pool = stack.enter_context(ThreadPoolExecutor(_JOBS_AT_ONCE))
             for line in sys.stdin.buffer:
-                pool.submit(_do, decode(line), choices, folders, tell)
+                pool.submit(_do, _JobRun(decode(line), choices, written, send), folders)
     except HarnessError as error:
-        tell(Refused(str(error)))
+        send(Refused(str(error)))
 
 
-def chosen(wanted: Chosen) -> list[Choice]:
+def _choices(wanted: Chosen) -> list[Choice]:
     """The cases, in asv's order. Raises SuiteError."""
     try:
         bench = re.compile(wanted.bench)
     except re.error as error:
         raise SuiteError(f"--bench {wanted.bench!r} is no regular expression: {error}") from None
-    return [
-        (workload, params)
-        for workload in selection.all_workloads(Path(wanted.suite))
-        for params in workload.choices()
-        if workload.is_in(wanted.name, params) and bench.search(workload.asv_name(params))
-    ]
+    return list(chosen(selection.all_workloads(Path(wanted.suite)), wanted.name, bench))
 
 
 def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
@@ -78,15 +74,13 @@ def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
     return CaseFacts(workload.benchmark(), tuple(workload.param_names), case.parameters, workload.noise)
 
 
-def _last_written(workload: type[Workload]) -> float:
-    """When a file of the workload's suite was last written, in seconds since 1970."""
-    suite = Path(configuration_for(workload).suite)
-    return max(path.stat().st_mtime for path in (suite.rglob("*.py") if suite.is_dir() else [suite]))
+def _last_written(suite: Path) -> float:
+    """When a file of this suite was last written, in seconds since 1970."""
+    return max(path.stat().st_mtime for path in suite.rglob("*.py"))
 
 
-def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders | None, tell: Tell) -> None:
-    """Count a job and tell all of it, whatever happens: who asked waits for that."""
-    run = _JobRun(job, choices, tell)
+def _do(run: _JobRun, folders: install.TreeFolders | None) -> None:
+    """Count a job and report on all of it, whatever happens: who asked waits for that."""
     folder = None if folders is None else folders.lend()
     try:
         run.count(folder)
@@ -97,21 +91,20 @@ def _do(job: Job, choices: Sequence[Choice], folders: install.TreeFolders | None
     finally:
         if folders is not None and folder is not None:
             folders.give_back(folder)
-        tell(run.done())
+        run.end()
 
 
 class _JobRun:
-    """One job: its session, what it has told so far, and where its time went."""
+    """One job: its session, and what it has reported so far. `written` is when the suite was last edited."""
 
-    def __init__(self, job: Job, choices: Sequence[Choice], tell: Tell) -> None:
+    def __init__(self, job: Job, choices: Sequence[Choice], written: float, send: Send) -> None:
         self._job = job
         self._choices = choices
-        self._tell = tell
-        self._told: set[int] = set()
+        self._written = written
+        self._send = send
+        self._reported: set[int] = set()
         self._record: OverlayRecord | None = None
         self._notes: list[str] = []
-        self._seconds: dict[str, float] = {}
-        self._since = time.monotonic()
 
     def count(self, folder: Path | None) -> None:
         """Count what is not kept; a tree is made in `folder`. Raises HarnessError, OSError."""
@@ -123,16 +116,13 @@ class _JobRun:
             wheel = install.choose(repository, job.commit, None if job.wheels is None else Path(job.wheels))
             self._record = install.make(repository, job.commit, wheel, folder)
             settings["overlay"] = str(folder)
-            self._phase_ends("tree")
-        missing = [case for case in job.cases if not self._tell_refused(case) and not self._tell_kept(case)]
+        missing = [case for case in job.cases if not self._report_refused(case) and not self._report_kept(case)]
         if not missing:
             return
         workload, _ = self._choices[missing[0]]
         with client.session(configuration_for(workload, **settings), self._notes.append) as directory:
-            self._phase_ends("server start")
             with ThreadPoolExecutor(job.cores) as pool:
                 list(pool.map(lambda case: self._count_case(case, directory), missing))
-            self._phase_ends("count")
 
     def _count_case(self, number: int, directory: Path) -> None:
         workload, params = self._choices[number]
@@ -141,12 +131,12 @@ class _JobRun:
             place = self._place(number)
             counted = ask(workload, params, directory, place=None if self._job.memory_layout else place)
         except CaseSkipped as reason:
-            self._say(number, skipped=str(reason))
+            self._report(number, skipped=str(reason))
             return
         except HarnessError as error:
-            self._say(number, failed=str(error))
+            self._report(number, failed=str(error))
             return
-        self._say(
+        self._report(
             number,
             instructions=counted.instructions_per_call,
             fingerprint=counted.fingerprint or {},
@@ -156,38 +146,39 @@ class _JobRun:
             seconds=round(time.monotonic() - began, 1),
         )
 
-    def _tell_refused(self, number: int) -> bool:
-        """Tell that a case cannot be counted here, if that is known without a server."""
+    def _report_refused(self, number: int) -> bool:
+        """Report that a case cannot be counted here, if that is known without a server."""
         workload, params = self._choices[number]
         refused = workload.refused_here(params)
         if refused is not None:
-            self._say(number, skipped=refused)
+            self._report(number, skipped=refused)
         return refused is not None
 
-    def _tell_kept(self, number: int) -> bool:
-        """Tell what is kept of a case, if it was counted alike: this version, this counter, this Python on these
+    def _report_kept(self, number: int) -> bool:
+        """Report what is kept of a case, if it was counted alike: this version, this counter, this Python on these
         binaries, without another memory layout, and no file of the suite was written since. A helper that a benchmark
         imports is not in its version."""
         if self._job.memory_layout or self._job.anew or self._record is None:
             return False
         workload, _ = self._choices[number]
-        kept = KeptCount.load(self._place(number).folder)
+        folder = self._place(number).folder
+        kept = KeptCount.load(folder)
         if kept is not None and self._job.counter == "frames":
             kept = kept.by_python
         expected = {"counter": self._job.counter, **self._record.facts()}
         if kept is None or kept.record.get("version") != str(workload.version):
             return False
-        if not expected.items() <= kept.fingerprint.items() or kept.kept_at <= _last_written(workload):
+        if not expected.items() <= kept.fingerprint.items() or kept.kept_at <= self._written:
             return False
         record = kept.record
         calls = record["calls"]
-        self._say(
+        self._report(
             number,
             instructions=record["instructions per call"],
             fingerprint=kept.fingerprint,
             notes=tuple(kept.notes),
             metrics={name: total / calls for name, total in record.get("numbers", {}).items()},
-            folder=str(self._place(number).folder),
+            folder=str(folder),
             earlier=True,
         )
         return True
@@ -197,22 +188,18 @@ class _JobRun:
         job, labels = self._job, workload.case(params).parameters
         return Place(Path(job.keep), job.commit, job.environment, workload.benchmark(), labels)
 
-    def _say(self, number: int, **facts: Any) -> None:
-        self._told.add(number)
-        self._tell(CaseCounted(self._job.serial, number, **facts))
-
-    def _phase_ends(self, name: str) -> None:
-        now = time.monotonic()
-        self._seconds[name] = round(now - self._since, 3)
-        self._since = now
+    def _report(self, number: int, **facts: Any) -> None:
+        self._reported.add(number)
+        self._send(CaseCounted(self._job.serial, number, **facts))
 
     def fail(self, reason: str) -> None:
-        """No case that was not told by now will be."""
+        """Report this of every case of which nothing was reported yet."""
         for number in self._job.cases:
-            if number not in self._told:
-                self._say(number, failed=reason)
+            if number not in self._reported:
+                self._report(number, failed=reason)
 
-    def done(self) -> JobDone:
+    def end(self) -> None:
+        """Say that all was reported, and what holds for all of it."""
         record = self._record
         others = tuple(note for note in self._notes if note != str(record))
-        return JobDone(self._job.serial, record.binaries if record else None, others, self._seconds)
+        self._send(JobDone(self._job.serial, record.binaries if record else None, others))

@@ -6,6 +6,7 @@ import html
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,15 +54,12 @@ def as_text(checked: Checked) -> Iterator[str]:
         yield f"both  on the binaries of {checked.head.binaries}"
     yield from checked.notes
     yield ""
-    told: set[str] = set()
+    explained: set[str] = set()
     for verdict in checked.verdicts:
         if verdict.kind not in _NOT_LISTED:
-            yield from [*_told(verdict, told), ""]
+            yield from [*_lines(verdict, explained), ""]
     yield from _table(checked.verdicts)
-    skipped: dict[str, int] = {}
-    for verdict in checked.verdicts:
-        if verdict.kind is Kind.SKIPPED:
-            skipped[verdict.why] = skipped.get(verdict.why, 0) + 1
+    skipped = Counter(verdict.why for verdict in checked.verdicts if verdict.kind is Kind.SKIPPED)
     yield from (f"skipped: {number} ({why})" for why, number in skipped.items())
     if checked.updated is not None:
         yield from [
@@ -82,8 +80,8 @@ def _how(checked: Checked) -> str:
     return f"counter {checked.counter}{chosen}, {checked.seconds:.0f} s on {checked.cores} cores"
 
 
-def _told(verdict: Verdict, before: set[str]) -> Iterator[str]:
-    """Lines about a verdict. What explains it is told whole once: `before` are the first lines of what was."""
+def _lines(verdict: Verdict, explained: set[str]) -> Iterator[str]:
+    """Lines about a verdict. What explains several stands whole once: `explained` are the first lines of what did."""
     yield f"{verdict.kind.upper()}  {verdict.case}"
     change = verdict.change
     if change is not None:
@@ -94,8 +92,8 @@ def _told(verdict: Verdict, before: set[str]) -> Iterator[str]:
     for elsewhere in verdict.elsewhere:
         yield f"  {percent(elsewhere, verdict.noise.part)} in another memory layout"
     why = verdict.why.splitlines()
-    yield from (f"  {line}" for line in (why[:1] if verdict.why and why[0] in before else why))
-    before.update(why[:1])
+    yield from (f"  {line}" for line in (why[:1] if verdict.why and why[0] in explained else why))
+    explained.update(why[:1])
     yield from (f"  note: {note}" for note in verdict.notes)
     for name, moved in verdict.metrics:
         if moved.is_above(verdict.noise.part):
@@ -218,28 +216,28 @@ def as_markdown(checked: Checked, limit: int = COMMENT) -> str:
     """A comment on a pull request: the verdict in one line, a table of what moved, the rest folded. Where it is longer
     than `limit` characters, the folded rows go first, then what moved least."""
     found = checked.verdicts
-    told = [verdict for verdict in found if verdict.kind not in _NOT_LISTED]
+    listed = [verdict for verdict in found if verdict.kind not in _NOT_LISTED]
     rest = [verdict for verdict in found if verdict.kind in _NOT_LISTED and verdict.change is not None]
     for shown, folded in [
-        (len(told), len(rest)),
-        *((len(told), len(rest) // 2**power) for power in range(1, len(rest).bit_length() + 1)),
-        *((len(told) // 2**power, 0) for power in range(1, len(told).bit_length() + 1)),
+        (len(listed), len(rest)),
+        *((len(listed), len(rest) // 2**power) for power in range(1, len(rest).bit_length() + 1)),
+        *((len(listed) // 2**power, 0) for power in range(1, len(listed).bit_length() + 1)),
     ]:
-        text = "\n".join(_markdown(checked, told, shown, rest, folded))
+        text = "\n".join(_markdown(checked, listed, shown, rest, folded))
         if len(text) <= limit:
             break
     return text
 
 
 def _markdown(
-    checked: Checked, told: Sequence[Verdict], shown: int, rest: Sequence[Verdict], folded: int
+    checked: Checked, listed: Sequence[Verdict], shown: int, rest: Sequence[Verdict], folded: int
 ) -> Iterator[str]:
     marks = {verdicts.NOTHING_REGRESSED: "✅", verdicts.CANNOT_TELL: "❔"}
     yield f"{marks.get(checked.status, '❌')} **{verdicts.headline(checked.verdicts)}** ({_how(checked)})"
-    if told:
+    if listed:
         yield from ["", "| | case | base | head | change | noise | most of it |", "|---|---|--:|--:|--:|--:|---|"]
-        yield from (_row(verdict, full=True) for verdict in told[:shown])
-        yield from [f"| … | {len(told) - shown} more | | | | | |"] if shown < len(told) else []
+        yield from (_row(verdict, full=True) for verdict in listed[:shown])
+        yield from [f"| … | {len(listed) - shown} more | | | | | |"] if shown < len(listed) else []
     if rest:
         yield from ["", f"<details><summary>{len(rest)} unchanged</summary>", ""]
         yield from ["| | case | base | head | change | noise |", "|---|---|--:|--:|--:|--:|"]

@@ -87,12 +87,11 @@ class CaseCounted:
 @dataclasses.dataclass(frozen=True)
 class JobDone:
     """Every case of a job was told. `binaries` are those that the commit's Python lay over, None if it came to nothing;
-    `notes` is what holds for all of its counts; `seconds` splits the time."""
+    `notes` is what holds for all of its counts."""
 
     serial: int
     binaries: str | None
     notes: tuple[str, ...]
-    seconds: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,9 +120,9 @@ def measure_noise(options: Options, memory_layouts: int) -> list[Layouts]:
     """Count `head` in several memory layouts, keep how far each case moves between them, and return the counts. Raises
     HarnessError."""
     with _subject(options) as subject, _counting(subject, options, None) as counting:
-        told, measured = counting.noise(range(memory_layouts))
+        cases, measured = counting.noise(range(memory_layouts))
     measured.write(subject.keep)
-    return told
+    return cases
 
 
 @contextlib.contextmanager
@@ -234,13 +234,14 @@ class _Counting:
     def noise(self, memory_layouts: Sequence[int]) -> tuple[list[Layouts], Measured]:
         """Each case's counts of head in these memory layouts, and what is known of noise then."""
         reports = self._count(range(len(self._cases)), self._options.counter, memory_layouts)
-        measured, told = self._noise, []
+        measured, cases = self._noise, []
         for number, case in enumerate(self._cases):
             of_case = [reports[HEAD, memory_layout][number] for memory_layout in memory_layouts]
-            told.append(Layouts.of(case, of_case))
-            if told[-1].counts:
-                measured = measured.with_counts(case, of_case[0].fingerprint, told[-1].counts)
-        return told, measured
+            layouts = Layouts.of(case, of_case)
+            cases.append(layouts)
+            if layouts.counts:
+                measured = measured.with_counts(case, of_case[0].fingerprint, layouts.counts)
+        return cases, measured
 
     def reasons(self, found: Sequence[Verdict]) -> list[Reason | None]:
         """Why the cases moved that did; None for the others, and where there is only one side to look at."""
@@ -274,35 +275,35 @@ class _Counting:
         reports: _Reports = {key: {} for key in keys}
         at_once = max(len(self._subject.sides), self._options.cores)
         for first in range(0, len(jobs), at_once):
-            for told in self._do({job: key_of[job.serial][0] for job in jobs[first : first + at_once]}):
-                name, memory_layout = key_of[told.serial]
-                if isinstance(told, JobDone):
-                    self._end(told, name)
+            for message in self._do({job: key_of[job.serial][0] for job in jobs[first : first + at_once]}):
+                name, memory_layout = key_of[message.serial]
+                if isinstance(message, JobDone):
+                    self._end(message, name)
                 else:
-                    reports[name, memory_layout][told.case] = told
-                    self._hear(told, f"{name}  {f'layout {memory_layout}  ' if memory_layout else ''}{counter}")
+                    reports[name, memory_layout][message.case] = message
+                    self._hear(message, f"{name}  {f'layout {memory_layout}  ' if memory_layout else ''}{counter}")
         return reports
 
     def _do(self, jobs: Mapping[Job, str]) -> Iterator[CaseCounted | JobDone]:
-        """What these jobs tell, each in the process of its side, as it comes."""
+        """The messages about these jobs, as they come, each from the process of its side."""
         by_process: dict[str, list[Job]] = {}
         for job, name in jobs.items():
             by_process.setdefault(self._subject.sides[name].python, []).append(job)
-        told: queue.Queue[CaseCounted | JobDone | HarnessError | None] = queue.Queue()
+        messages: queue.Queue[CaseCounted | JobDone | HarnessError | None] = queue.Queue()
 
         def listen(python: str) -> None:
             try:
                 for message in self._processes[python].do(by_process[python]):
-                    told.put(message)
-                told.put(None)
+                    messages.put(message)
+                messages.put(None)
             except HarnessError as error:
-                told.put(error)
+                messages.put(error)
 
         for python in by_process:
             threading.Thread(target=listen, args=(python,), daemon=True).start()
         left = len(by_process)
         while left:
-            message = told.get()
+            message = messages.get()
             if isinstance(message, HarnessError):
                 raise message
             if message is None:
@@ -327,20 +328,22 @@ class _Counting:
             anew=options.anew,
         )
 
-    def _hear(self, told: CaseCounted, label: str) -> None:
+    def _hear(self, report: CaseCounted, label: str) -> None:
         if not self.fingerprint:
-            self.fingerprint = {name: value for name, value in told.fingerprint.items() if name not in verdicts.SUBJECT}
-        case = self._cases[told.case]
-        if told.instructions is not None:
-            when = "kept from before" if told.earlier else f"{told.seconds:.0f} s"
-            _say(f"{label}  {case}  {told.instructions:,.2f}  {when}")
-        elif told.failed is not None:
-            _say(f"{label}  {case}  cannot be counted: {shorten(told.failed, 200)}")
+            self.fingerprint = {
+                name: value for name, value in report.fingerprint.items() if name not in verdicts.SUBJECT
+            }
+        case = self._cases[report.case]
+        if report.instructions is not None:
+            when = "kept from before" if report.earlier else f"{report.seconds:.0f} s"
+            _say(f"{label}  {case}  {report.instructions:,.2f}  {when}")
+        elif report.failed is not None:
+            _say(f"{label}  {case}  cannot be counted: {shorten(report.failed, 200)}")
 
-    def _end(self, told: JobDone, name: str) -> None:
-        if told.binaries is not None:
-            self.binaries[name] = told.binaries
-        for note in told.notes:
+    def _end(self, done: JobDone, name: str) -> None:
+        if done.binaries is not None:
+            self.binaries[name] = done.binaries
+        for note in done.notes:
             if note not in self.notes:
                 self.notes[note] = None
                 _say(note)

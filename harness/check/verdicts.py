@@ -90,8 +90,8 @@ class Reason:
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """What is said of one case. `change` is there where both sides were counted, and `elsewhere` is the same in other
-    memory layouts; a change up to `noise` is none. `why` explains the verdict, where it
-    needs that; `notes` stand beside the numbers."""
+    memory layouts; a change up to `noise` is none. `why` explains the verdict, where it needs that; `notes` stand
+    beside the numbers."""
 
     case: CaseFacts
     kind: Kind

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from harness import protocol
-from harness.cli.parser import add_benchmark, add_config, add_counter, add_json, add_params, add_wheels, wheels_of
+from harness.cli.parser import (
+    add_benchmark,
+    add_config,
+    add_counter,
+    add_json,
+    add_params,
+    add_wheels,
+    asv_needed,
+    wheels_of,
+)
 from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
-from harness.errors import StartError
 
 HELP = "name the PyTorch commit that changed a benchmark"
 EXAMPLES = (
@@ -49,12 +56,8 @@ def add_counter_of_ends(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The status tells what came of it (see findings.py)."""
-    try:
-        from harness.bisect import findings, search  # not above: the environments under test lack asv
-    except ModuleNotFoundError as error:
-        raise StartError(
-            f"bisecting needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
-        ) from None
+    with asv_needed("bisecting"):
+        from harness.bisect import findings, search
     wheels = wheels_of(arguments)
     wanted = protocol.Range(
         suite="",

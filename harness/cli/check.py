@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from harness.cli.parser import add_benchmarks, add_config, add_counter, add_wheels, wheels_of
-from harness.engine import settings
-from harness.engine.settings import Settings
-from harness.errors import StartError
+from harness.cli.parser import add_benchmarks, add_json, add_sides, asv_needed, sides_of
 
 HELP = "tell whether a change of PyTorch cost anything, and why"
 EXAMPLES = (
@@ -27,7 +25,6 @@ EXAMPLES = (
     "harness check --expected expected.json --update",
     "harness check --environment before/bin/python --environment after/bin/python",
 )
-
 
 #: What can be written into a file: the option, and what it is.
 _FILES = {
@@ -51,27 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="given twice: compare what two interpreters have installed, with any torch each, instead of commits",
     )
     add_benchmarks(parser)
-    parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
-    parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
-    parser.add_argument(
-        "--suite", choices=settings.SUITE_CHOICES, default="quick", help="which suite (default: %(default)s)"
-    )
-    add_config(parser, "asv.pytorch.conf.json")
-    add_counter(parser, "readable", help="what counts (default: %(default)s)")
-    add_wheels(parser)
-    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+    add_sides(parser)
     parser.add_argument("--expected", metavar="FILE", help="compare with the counts in this file instead of a BASE")
     parser.add_argument("--update", action="store_true", help="write what moved into the file of expected counts")
-    parser.add_argument("--json", action="store_true", help="tell it as JSON: one object")
+    add_json(parser, "one object")
     for option, what in _FILES.items():
         parser.add_argument(f"--{option}", metavar="FILE", help=f"write {what} too")
 
 
 def wrong(arguments: argparse.Namespace) -> str | None:
     """What is wrong with the arguments together, None if nothing is."""
-    named = [getattr(arguments, option.replace("-", "_")) for option in [*_FILES, "expected"]]
-    files = [Path(name).absolute() for name in named if name is not None]
-    if len(set(files)) < len(files):
+    files = _files_named(arguments, [*_FILES, "expected"])
+    if len(set(files.values())) < len(files):
         return "two options name the same file: each writes a file of its own"
     if arguments.environment:
         if len(arguments.environment) != 2:
@@ -92,15 +80,17 @@ def wrong(arguments: argparse.Namespace) -> str | None:
     return None
 
 
+def _files_named(arguments: argparse.Namespace, options: Iterable[str]) -> dict[str, Path]:
+    """The files that these options name, by option."""
+    named = {option: getattr(arguments, option.replace("-", "_")) for option in options}
+    return {option: Path(name).absolute() for option, name in named.items() if name is not None}
+
+
 def run(arguments: argparse.Namespace) -> int:
     """The status is the answer (see verdicts.py)."""
-    try:
-        from harness.check import exports, formats  # not above: the environments under test lack asv
+    with asv_needed("a check"):
+        from harness.check import exports, formats
         from harness.check.run import Options, check
-    except ModuleNotFoundError as error:
-        raise StartError(
-            f"a check needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
-        ) from None
     writers = {
         "markdown": formats.as_markdown,
         "junit": exports.as_junit,
@@ -109,23 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
         "github-benchmark": exports.as_github_benchmark,
         "pytorch-csv": exports.as_pytorch_csv,
     }
-    named = {option: getattr(arguments, option.replace("-", "_")) for option in _FILES}
-    # Absolute: asv goes to another folder.
-    files = {Path(name).absolute(): writers[option] for option, name in named.items() if name is not None}
-    wheels = wheels_of(arguments)
-    expected = None if arguments.expected is None else Path(arguments.expected).absolute()
+    files = _files_named(arguments, [*_FILES, "expected"])  # before asv goes to another folder
+    expected = files.pop("expected", None)
     checked = check(
         Options(
-            config=Path(arguments.config),
+            **sides_of(arguments),
             base=None if expected else arguments.base,
             head=arguments.base if expected else arguments.head,
-            clone=None if arguments.repo is None else Path(arguments.repo),
-            bench=arguments.bench,
-            suite=arguments.suite,
-            counter=arguments.counter,
-            cores=Settings.from_environment().cores,
-            wheels=None if wheels is None else wheels.resolve(),
-            anew=arguments.again,
             expected=expected,
             environments=tuple(arguments.environment),
             benchmarks=Path(arguments.benchmarks),
@@ -134,9 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
     unwritten = False
-    for file, made in files.items():
+    for option, file in files.items():
         try:
-            file.write_text(made(checked) + "\n", encoding="utf-8", errors="backslashreplace")
+            file.write_text(writers[option](checked) + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             print(f"harness: {file} could not be written: {error}", file=sys.stderr)
             unwritten = True

@@ -11,16 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from harness.check.noise import Layouts, spread
-from harness.cli.parser import add_config, add_counter, add_json, add_wheels, wheels_of
-from harness.engine import settings
-from harness.engine.settings import Settings
-from harness.errors import StartError
+from harness.cli.parser import add_json, add_sides, asv_needed, sides_of
 from harness.report import columns
 
 HELP = "measure how far counts move from memory layout to memory layout"
@@ -30,19 +25,11 @@ _FEWEST = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("commit", nargs="?", help="which commit (default: the working tree)")
-    parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
-    parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
-    parser.add_argument(
-        "--suite", choices=settings.SUITE_CHOICES, default="quick", help="which suite (default: %(default)s)"
-    )
+    add_sides(parser)
     parser.add_argument(
         "--layouts", type=int, default=5, metavar="NUMBER", help="in how many memory layouts (default: %(default)s)"
     )
-    add_config(parser, "asv.pytorch.conf.json")
-    add_counter(parser, "readable", help="what counts (default: %(default)s)")
-    add_wheels(parser)
     add_json(parser, "a list with an object a case")
-    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
 
 
 def wrong(arguments: argparse.Namespace) -> str | None:
@@ -54,31 +41,13 @@ def wrong(arguments: argparse.Namespace) -> str | None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line a case; 1 if one of them could not be counted."""
-    try:
-        from harness.check.run import Options, measure_noise  # not above: the environments under test lack asv
-    except ModuleNotFoundError as error:
-        raise StartError(
-            f"measuring noise needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
-        ) from None
-    wheels = wheels_of(arguments)
-    told = measure_noise(
-        Options(
-            config=Path(arguments.config),
-            head=arguments.commit,
-            clone=None if arguments.repo is None else Path(arguments.repo),
-            bench=arguments.bench,
-            suite=arguments.suite,
-            counter=arguments.counter,
-            cores=Settings.from_environment().cores,
-            wheels=None if wheels is None else wheels.resolve(),
-            anew=arguments.again,
-        ),
-        arguments.layouts,
-    )
-    failed = [layouts for layouts in told if layouts.failed is not None]
-    measured = [layouts for layouts in told if layouts.counts]
+    with asv_needed("measuring noise"):
+        from harness.check.run import Options, measure_noise
+    cases = measure_noise(Options(**sides_of(arguments), head=arguments.commit), arguments.layouts)
+    failed = [layouts for layouts in cases if layouts.failed is not None]
+    measured = [layouts for layouts in cases if layouts.counts]
     if arguments.json:
-        print(json.dumps([_facts(layouts) for layouts in told], indent=1))
+        print(json.dumps([_facts(layouts) for layouts in cases], indent=1))
         return int(bool(failed) or not measured)
     rows = [
         [
@@ -92,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if rows:
         print("\n".join(columns.lines(["least", "most", "noise", "declared", "case"], rows)))
-    skipped = Counter(layouts.skipped for layouts in told if layouts.skipped is not None and layouts.failed is None)
+    skipped = Counter(layouts.skipped for layouts in cases if layouts.skipped is not None and layouts.failed is None)
     for why, number in skipped.items():
         print(f"skipped: {number} ({why})")
     for layouts in failed:

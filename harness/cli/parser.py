@@ -4,15 +4,18 @@ commands take is spelled and described once."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.engine import settings
 from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
+from harness.errors import StartError
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,6 +95,46 @@ def add_wheels(parser: argparse.ArgumentParser) -> None:
 def wheels_of(arguments: argparse.Namespace) -> Path | None:
     """Where the wheels are that `--wheels` names, or else the user's settings; None for the one that pip installed."""
     return Path(arguments.wheels) if arguments.wheels else Settings.from_environment().wheels
+
+
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    """What check and noise take alike: which cases of which clone, and how they are counted."""
+    parser.add_argument("--repo", metavar="FOLDER", help="the clone of PyTorch (default: the configuration's)")
+    parser.add_argument("--bench", default="", metavar="REGEX", help="only cases whose name this finds")
+    parser.add_argument(
+        "--suite", choices=settings.SUITE_CHOICES, default="quick", help="which suite (default: %(default)s)"
+    )
+    add_config(parser, "asv.pytorch.conf.json")
+    add_counter(parser, "readable", help="what counts (default: %(default)s)")
+    add_wheels(parser)
+    parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
+
+
+def sides_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of check/run.py's Options that `add_sides` asks for."""
+    wheels = wheels_of(arguments)
+    return {
+        "config": Path(arguments.config),
+        "clone": None if arguments.repo is None else Path(arguments.repo),
+        "bench": arguments.bench,
+        "suite": arguments.suite,
+        "counter": arguments.counter,
+        "cores": Settings.from_environment().cores,
+        "wheels": None if wheels is None else wheels.resolve(),
+        "anew": arguments.again,
+    }
+
+
+@contextlib.contextmanager
+def asv_needed(what: str) -> Iterator[None]:
+    """For an import that needs asv, which the environments under test lack. Raises StartError, which says that `what`
+    needs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"{what} needs asv, which {sys.executable} lacks ({error}): use the environment asv is run from"
+        ) from None
 
 
 def add_reasons(parser: argparse.ArgumentParser) -> None:

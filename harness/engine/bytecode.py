@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import _imp
 import contextlib
-import importlib.util
 import marshal
 import operator
 import os
-import struct
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,9 +24,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from harness.system import cache
+from harness.system import cache, pyc, whole
 
-_HEADER = struct.Struct("<4sIII")  # magic number, flags, and the source's time stamp and size
 _SKIPPED = ("tests", "__pycache__")
 
 
@@ -74,19 +71,15 @@ def _modules(package: str) -> Iterator[str]:
 
 
 def _write(source: str, name: str, file: str) -> None:
-    header = _header(source)
-    with contextlib.suppress(OSError), open(file, "rb", buffering=0) as present:
-        if present.read(len(header)) == header:
-            return
+    facts = os.stat(source)
+    header = pyc.header(int(facts.st_mtime), facts.st_size)
+    if pyc.begins_with(file, header):
+        return
     code = _code(source)
     if code is not None:
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        new = Path(f"{file}-{os.getpid()}")
-        try:
-            new.write_bytes(header + _marshalled(code, f"/{name}"))
-            new.rename(file)
-        finally:
-            new.unlink(missing_ok=True)
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole.write(path, header + _marshalled(code, f"/{name}"))
 
 
 def _code(source: str) -> CodeType | None:
@@ -94,11 +87,6 @@ def _code(source: str) -> CodeType | None:
         return SourceFileLoader(source, source).get_code(source)
     except (SyntaxError, ValueError, TypeError, EOFError, OSError):
         return None
-
-
-def _header(source: str) -> bytes:
-    facts = os.stat(source)
-    return _HEADER.pack(importlib.util.MAGIC_NUMBER, 0, int(facts.st_mtime) & 0xFFFFFFFF, facts.st_size & 0xFFFFFFFF)
 
 
 def _marshalled(code: CodeType, name: str) -> bytes:

@@ -18,11 +18,8 @@ import json
 import os
 import py_compile
 import re
-import shutil
-import struct
 import sys
 import sysconfig
-import tempfile
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -32,13 +29,12 @@ from harness.errors import OverlayError
 from harness.overlay import pytorch_files, wheels
 from harness.overlay.git import Repository
 from harness.overlay.wheels import Wheel
-from harness.system import cache
+from harness.system import cache, pyc, whole
 
 #: In the folder of a tree: its packages.
 SITE = "site"
 #: In a tree's folder: which tree it is.
 RECORD = "tree.json"
-_HEADER = struct.Struct("<4sIII")  # of bytecode: magic number, flags, the source's time stamp and size
 METADATA = re.compile(r"torch-[^-]*\.dist-info")
 _SHOWN = 3
 
@@ -274,16 +270,16 @@ def _bring_bytecode(
     for path, blob in modules.items():
         size = os.stat(f"{folder}/{path}").st_size
         target = f"{folder}/{_bytecode_of(path)}"
-        header = _HEADER.pack(importlib.util.MAGIC_NUMBER, 0, _stamp(blob), size)
-        if _begins_with(target, header):
+        header = pyc.header(_stamp(blob), size)
+        if pyc.begins_with(target, header):
             continue
         theirs = wheel.folder / _bytecode_of(path)
         # The name is in bytecode too, as that of a file in site-packages.
         kept = compiled / cache.key([sys.version, path, blob])
         if theirs.exists() and (shipped[path] or blob) == blob:
-            _write_bytecode(target, header, theirs.read_bytes()[_HEADER.size :])
+            _write_bytecode(target, header, theirs.read_bytes()[pyc.HEADER_BYTES :])
         elif kept.exists():
-            _write_bytecode(target, header, kept.read_bytes()[_HEADER.size :])
+            _write_bytecode(target, header, kept.read_bytes()[pyc.HEADER_BYTES :])
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(target)
@@ -306,26 +302,11 @@ def _write_bytecode(file: str, header: bytes, code: bytes) -> None:
         target.write(header)
 
 
-def _begins_with(file: str, header: bytes) -> bool:
-    try:
-        with open(file, "rb", buffering=0) as file_object:
-            return file_object.read(len(header)) == header
-    except OSError:
-        return False
-
-
 def _compile(job: tuple[str, str, str, str]) -> None:
     source, target, name, kept = job
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if py_compile.compile(source, cfile=target, dfile=name, quiet=2) is None:
             return
-    # A name of its own: the two sides of a check are threads of one process, and often compile the same module.
-    number, new = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(kept))
-    os.close(number)
-    try:
-        shutil.copyfile(target, new)
-        os.rename(new, kept)
-    except BaseException:
-        os.unlink(new)
-        raise
+    # Whole: the two sides of a check are threads of one process, and often compile the same module.
+    whole.write(Path(kept), Path(target).read_bytes())

@@ -8,8 +8,9 @@ from __future__ import annotations
 import abc
 import contextlib
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -279,12 +280,8 @@ def ask(
     """
     case = workload.case(params)
     settings = Settings.from_environment()
-    order = tuple(
-        other.case(choice)
-        for other in workloads_of(workload.__module__)
-        for choice in other.choices()
-        if other.is_in(settings.suite, choice) and settings.bench.search(other.asv_name(choice))
-    )
+    every = workloads_of(workload.__module__)
+    order = tuple(other.case(choice) for other, choice in chosen(every, settings.suite, settings.bench))
     text = protocol.Source(roots := source.roots(workload), source.digest(roots, source.of_imported))
     listed = zip(map(parameters.asv_names, workload.parameters()), workload.places(params), strict=True)
     texts = tuple(names[place] for names, place in listed)
@@ -313,6 +310,16 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         "progress": None if settings.progress is None else str(settings.progress),
     }
     return Configuration(**{**fields, **changes})
+
+
+def chosen(
+    workloads: Iterable[type[Workload]], suite: str, bench: re.Pattern[str]
+) -> Iterator[tuple[type[Workload], tuple[Any, ...]]]:
+    """The cases that the suite of this name counts and whose asv name `bench` finds: workloads with parameters."""
+    for workload in workloads:
+        for params in workload.choices():
+            if workload.is_in(suite, params) and bench.search(workload.asv_name(params)):
+                yield workload, params
 
 
 def _rules_name(workload: type[Workload]) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.system import private
+from harness.system import private, whole
 
 
 def folder() -> Path:
@@ -58,12 +56,5 @@ def store(made: Path, cached: Path, top: Path | None = None) -> None:
         if doubt(cached.parent, top) is not None:
             return
         private.make(cached.parent)
-        number, name = tempfile.mkstemp(prefix=".new-", dir=cached.parent)
-        os.close(number)
-        new = Path(name)
-        try:
-            shutil.copyfile(made, new)
-            new.chmod(stat.S_IMODE(made.stat().st_mode) & 0o755)  # for others to write it is refused when it is found
-            new.rename(cached)
-        finally:
-            new.unlink(missing_ok=True)
+        # For others to write it is refused when it is found.
+        whole.write(cached, made.read_bytes(), stat.S_IMODE(made.stat().st_mode) & 0o755)

@@ -263,17 +263,9 @@ def ours() -> list[str]:
 def test_an_ended_bisection_leaves_nothing_running(project):
     project.forget()
     commits = project.history.commits
-    command = [sys.executable, "-m", "harness", "bisect", commits["good"], commits["nn 17"], "work.Work"]
     for how in (signal.SIGINT, signal.SIGKILL):
-        run = subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env=project.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+        words = ("bisect", commits["good"], commits["nn 17"], "work.Work")
+        run = project.start(*words, stderr=subprocess.DEVNULL, start_new_session=True)
         assert wait_until(lambda: any("harness.inside.server" in line for line in our_processes().values()), 60)
         os.kill(run.pid, how)
         run.wait(timeout=60)

@@ -224,17 +224,8 @@ def test_another_clone_than_the_configurations_can_be_named(project, tmp_path):
 def test_an_ended_check_leaves_nothing_running(project):
     before = our_processes()
     commits = project.history.commits
-    words = [commits["good"], commits["nn 17"], "--counter", "opcodes", "--suite", "full", "--again"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", "check", *words],
-        cwd=project.folder,
-        env=project.environment(),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # Whoever runs the tests in the background may have it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
+    words = ("check", commits["good"], commits["nn 17"], "--counter", "opcodes", "--suite", "full", "--again")
+    with project.start(*words, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "opcodes" in line:

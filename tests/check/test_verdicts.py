@@ -129,7 +129,7 @@ def test_every_message_comes_back_as_it_was_sent():
         Cases((CASE, CaseFacts("b", (), (), 0.1)), True),
         job,
         counted(notes=("a", "b"), metrics={"total": 2.0}, folder="/folder"),
-        JobDone(1, None, ("note",), {"tree": 1.5}),
+        JobDone(1, None, ("note",)),
         Refused("no"),
     ]
     for message in messages:

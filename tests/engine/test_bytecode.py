@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.engine import bytecode
+from harness.system import pyc
 
 SOURCE = """
 '''Two functions with equal sets, a nested one, and names that others may hold.'''
@@ -125,7 +126,7 @@ def test_what_does_not_compile_is_left_out_in_silence(tmp_path, filled):
     cached = Path(importlib.util.cache_from_source(str(package / "broken.py")))
     cached.parent.mkdir(exist_ok=True)
     facts = (package / "broken.py").stat()
-    header = bytecode._HEADER.pack(importlib.util.MAGIC_NUMBER, 0, int(facts.st_mtime), facts.st_size)
+    header = pyc.header(int(facts.st_mtime), facts.st_size)
     cached.write_bytes(header + b"\xff")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -139,12 +140,10 @@ def test_where_nothing_can_be_kept_it_lies_in_the_scratch_folder(tmp_path, fille
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path, filled, monkeypatch):
-    def full(path, data):
-        with open(path, "wb") as file:
-            file.write(data[:20])
+    def full(new, path):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         filled(install(tmp_path / "environment", module=""))
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []

@@ -1,0 +1,23 @@
+"""The header of a file of bytecode, by which Python tells that it is of its version and of this very source."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+
+_LAYOUT = struct.Struct("<4sIII")  # magic number, flags, the source's time stamp and size
+HEADER_BYTES = _LAYOUT.size
+
+
+def header(stamp: int, size: int) -> bytes:
+    """Of the bytecode of a source with this time stamp, in seconds, and size, in bytes."""
+    return _LAYOUT.pack(importlib.util.MAGIC_NUMBER, 0, stamp & 0xFFFFFFFF, size & 0xFFFFFFFF)
+
+
+def begins_with(file: str, expected: bytes) -> bool:
+    """Whether `file` is there and begins with this header."""
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            return opened.read(HEADER_BYTES) == expected
+    except OSError:
+        return False
