@@ -45,7 +45,7 @@ def fill(target: Path, site: Path, kept: Path) -> None:
         warnings.simplefilter("ignore")
         for entry in site.iterdir():
             real = os.path.realpath(entry)
-            if entry.is_symlink() and entry.suffix == ".py":
+            if entry.is_symlink() and entry.suffix == ".py" and entry.exists():
                 _write(real, entry.name, f"{target / entry.name}c")
             elif entry.is_symlink() and (modules := list(_modules(real))):
                 folder = _place(kept / f"{entry.name}-{cache.key([real])}", target / entry.name)
@@ -67,7 +67,9 @@ def _modules(package: str) -> Iterator[str]:
     for folder, folders, files in os.walk(package):
         folders[:] = [name for name in folders if name not in _SKIPPED]
         within = f"{folder[len(package) + 1 :]}/".lstrip("/")
-        yield from (within + file for file in files if file.endswith(".py"))
+        for file in files:
+            if file.endswith(".py") and os.path.exists(f"{folder}/{file}"):  # editors leave links that lead nowhere
+                yield within + file
 
 
 def _write(source: str, name: str, file: str) -> None:
