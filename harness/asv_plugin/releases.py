@@ -8,18 +8,12 @@ put together. An environment stays as pip left it, so going back to a release in
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from asv.build_cache import BuildCache
-from asv.config import Config
 from asv.plugins.git import Git
-from asv.plugins.virtualenv import Virtualenv
-from asv.repo import Repo
 from asv.util import UserError
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -116,30 +110,3 @@ class Releases(Git):  # type: ignore[misc]
     @classmethod
     def url_match(cls, url: str) -> bool:
         return False  # only by its name
-
-
-class EnvironmentPerCommit(Virtualenv):  # type: ignore[misc]
-    """A virtualenv for each commit, beside each other under one name: one series of results, and nothing installed
-    twice."""
-
-    tool_name = "virtualenv-per-commit"
-    _path: str
-
-    def __init__(self, conf: Config, python: str, requirements: dict[str, str], tagged_env_vars: Any) -> None:
-        self._conf = conf
-        super().__init__(conf, python, requirements, tagged_env_vars)
-        self._all = Path(self._path)
-
-    def create(self) -> None:
-        """Nothing yet: there is one for each commit, made when it comes to it."""
-
-    def install_project(self, conf: Config, repo: Repo, commit_hash: str) -> None:
-        """Go to the commit's own environment; make it, and install the commit, where that was not done yet."""
-        self._path = str(self._all / commit_hash[:12])
-        os.makedirs(self._all, exist_ok=True)
-        self._cache = BuildCache(self._conf, self._path)
-        self._build_root = os.path.join(self._path, "project")
-        self._global_env_vars["ASV_ENV_DIR"] = self._path
-        self._is_setup = False
-        super().create()
-        super().install_project(conf, repo, commit_hash)

@@ -29,6 +29,7 @@ from asv.util import ProcessError, UserError
 
 from harness import protocol
 from harness.asv_plugin import terminal
+from harness.asv_plugin.per_commit import EnvironmentPerCommit
 from harness.engine import settings
 from harness.errors import StartError
 from harness.overlay.git import Repository
@@ -62,6 +63,15 @@ def _asv_talks() -> Iterator[None]:
             yield
         finally:
             log.flush()
+
+
+@contextlib.contextmanager
+def _making_environment() -> Iterator[None]:
+    try:
+        with _asv_talks():
+            yield
+    except (UserError, ProcessError, OSError) as error:
+        raise StartError(f"asv could not make the environment: {error}") from None
 
 
 class AsvProject:
@@ -104,19 +114,29 @@ class AsvProject:
         """asv's folder, where counts and profiles are kept."""
         return self.root / asv_folder.NAME
 
+    @property
+    def lays_over(self) -> bool:
+        """Whether the configuration lays a commit's Python over a wheel's binaries, instead of installing it."""
+        return any("harness overlay" in command for command in self._configuration.install_command or ())
+
     def python(self, commit: str, *, exactly: bool = False) -> str:
         """The interpreter of the environment that counts, which is made, with `commit` in it, if need be; another
         commit in it will do unless it must be `exactly` this one."""
         environment = self._environment("readable")
-        try:
-            with _asv_talks():
-                environment.create()
-                installed = environment.installed_commit_hash
-                if installed is None or (exactly and installed != commit):
-                    environment.install_project(self._configuration, self._repository, commit)
+        with _making_environment():
+            environment.create()
+            installed = environment.installed_commit_hash
+            if installed is None or (exactly and installed != commit):
+                environment.install_project(self._configuration, self._repository, commit)
             return str(environment.find_executable("python"))
-        except (UserError, ProcessError, OSError) as error:
-            raise StartError(f"asv could not make the environment: {error}") from None
+
+    def python_with(self, commit: str) -> str:
+        """The interpreter of an environment in which asv's commands have installed `commit`, and which stays when
+        another commit is wanted too (see per_commit.py); made if need be."""
+        environment = self._only_environment("readable", EnvironmentPerCommit.tool_name)
+        with _making_environment():
+            environment.install_project(self._configuration, self._repository, commit)
+            return str(environment.find_executable("python"))
 
     def environment_name(self, counter: str) -> str:
         return str(self._environment(counter).name)
@@ -126,15 +146,17 @@ class AsvProject:
             self._environments[counter] = self._only_environment(counter)
         return self._environments[counter]
 
-    def _only_environment(self, counter: str) -> Environment:
+    def _only_environment(self, counter: str, kind: str | None = None) -> Environment:
         configuration = copy.copy(self._configuration)
+        if kind is not None:
+            configuration.environment_type = kind
         matrix = configuration.matrix
         variables = {**matrix.get("env_nobuild", {}), settings.COUNTER: [counter]}
         configuration.matrix = {**matrix, "env_nobuild": variables}
         environments = list(get_environments(configuration, None))
         if len(environments) != 1:
             raise StartError(
-                f"the configuration's matrix makes {len(environments)} environments; a bisection takes one"
+                f"the configuration's matrix makes {len(environments)} environments; one can be counted in at a time"
             )
         return environments[0]
 

@@ -155,17 +155,17 @@ class _JobRun:
         return refused is not None
 
     def _report_kept(self, number: int) -> bool:
-        """Report what is kept of a case, if it was counted alike: this version, this counter, this Python on these
-        binaries, without another memory layout, and no file of the suite was written since. A helper that a benchmark
-        imports is not in its version."""
-        if self._job.memory_layout or self._job.anew or self._record is None:
+        """Report what is kept of a case of the commit, if it was counted alike: this version, this counter, where a
+        tree was made this Python on these binaries, without another memory layout, and no file of the suite was written
+        since. A helper that a benchmark imports is not in its version."""
+        if self._job.memory_layout or self._job.anew:
             return False
         workload, _ = self._choices[number]
         folder = self._place(number).folder
         kept = KeptCount.load(folder)
         if kept is not None and self._job.counter == "frames":
             kept = kept.by_python
-        expected = {"counter": self._job.counter, **self._record.facts()}
+        expected = {"counter": self._job.counter, **(self._record.facts() if self._record else {})}
         if kept is None or kept.record.get("version") != str(workload.version):
             return False
         if not expected.items() <= kept.fingerprint.items() or kept.kept_at <= self._written:

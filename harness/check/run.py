@@ -109,7 +109,7 @@ def check(options: Options) -> Checked:
         options.suite,
         options.bench,
         counting.fingerprint,
-        (*subject.remarks, *counting.notes),
+        (*subject.remarks, *counting.packages(), *counting.notes),
         round(time.monotonic() - began, 1),
         options.cores,
         None if updated is None else tuple(updated),
@@ -195,6 +195,7 @@ class _Counting:
         self.heads: dict[CaseFacts, CaseCounted] = {}
         self.binaries: dict[str, str] = {}
         self.fingerprint: dict[str, str] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
         self.notes: dict[str, None] = {}
 
     def _common_cases(self) -> tuple[CaseFacts, ...]:
@@ -258,14 +259,13 @@ class _Counting:
         ]
 
     def _pair(self, number: int, reports: _Reports, memory_layout: int = 0) -> Sides:
-        head = reports[HEAD, memory_layout][number]
-        noise = self._noise.of(self._cases[number], head.fingerprint)
-        if self._expected is None:
-            return Sides(reports[BASE, memory_layout][number], head, noise)
-        base = self._expected.base(self._cases[number], head)
-        if base is None:
-            base = CaseCounted(0, number, skipped="it is not in the file of expected counts")
-        return Sides(base, head, noise, subject=OF_THE_COMMIT)
+        case, head = self._cases[number], reports[HEAD, memory_layout][number]
+        noise = self._noise.of(case, head.fingerprint)
+        if self._expected is not None:
+            absent = CaseCounted(0, number, skipped="it is not in the file of expected counts")
+            return Sides(self._expected.base(case, head) or absent, head, noise, subject=OF_THE_COMMIT)
+        subject = verdicts.pinned(head.fingerprint) if self._subject.pins else verdicts.SUBJECT
+        return Sides(reports[BASE, memory_layout][number], head, noise, subject=subject)
 
     def _count(self, cases: Iterable[int], counter: str, memory_layouts: Sequence[int] = (0,)) -> _Reports:
         """What each side counts, by case, in each memory layout. All servers that fit on the cores start together."""
@@ -281,7 +281,9 @@ class _Counting:
                     self._end(message, name)
                 else:
                     reports[name, memory_layout][message.case] = message
-                    self._hear(message, f"{name}  {f'layout {memory_layout}  ' if memory_layout else ''}{counter}")
+                    self._hear(
+                        message, name, f"{name}  {f'layout {memory_layout}  ' if memory_layout else ''}{counter}"
+                    )
         return reports
 
     def _do(self, jobs: Mapping[Job, str]) -> Iterator[CaseCounted | JobDone]:
@@ -328,11 +330,17 @@ class _Counting:
             anew=options.anew,
         )
 
-    def _hear(self, report: CaseCounted, label: str) -> None:
+    def packages(self) -> list[str]:
+        """The packages that differ between the sides: a line each."""
+        return verdicts.packages_apart(*(self._fingerprints.get(name, {}) for name in (BASE, HEAD)))
+
+    def _hear(self, report: CaseCounted, name: str, label: str) -> None:
         if not self.fingerprint:
             self.fingerprint = {
                 name: value for name, value in report.fingerprint.items() if name not in verdicts.SUBJECT
             }
+        if report.fingerprint:
+            self._fingerprints.setdefault(name, report.fingerprint)
         case = self._cases[report.case]
         if report.instructions is not None:
             when = "kept from before" if report.earlier else f"{report.seconds:.0f} s"

@@ -1,4 +1,8 @@
-"""What is compared: two commits of a clone of PyTorch, or two environments with any torch each."""
+"""What is compared: two commits, or two environments with any torch each.
+
+A commit of PyTorch is its Python over a wheel's binaries. One of any other repository, such as this one with its pins
+of torch, is what asv's commands install of it, in an environment of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from harness.overlay.git import Repository
 
 BASE, HEAD = "base", "head"
 _FILES_SHOWN = 5
+_SAME = "both sides install the same, and this suite counts both: a difference would be noise"
 _NOTHING = "nothing is to be compared; name an older commit, such as HEAD~1"
 
 
@@ -33,14 +38,16 @@ class Side:
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """What is counted, by the side's name, and where it is kept: in asv's folder `keep`, under the name that
-    `environment_name` gives for a counter. `clone` is the repository of the commits, None for environments. `remarks`
-    are to be said with the answer."""
+    `environment_name` gives for a counter. `clone` is the repository whose Python is laid over a wheel, None where each
+    side has an environment of its own. `pins`: each commit names what is installed, so that the packages are what is
+    compared. `remarks` are to be said with the answer."""
 
     sides: Mapping[str, Side]
     suite: Path
     keep: Path
     environment_name: Callable[[str], str]
     clone: Path | None = None
+    pins: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -59,14 +66,21 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
             f"the working tree is {base} ({short}), without edits" if head is None else f"{base} and {head} are {short}"
         )
         raise RepositoryError(f"{same}: {_NOTHING}")
-    python = project.python(commits[HEAD][0])
+    hashes = [commit for commit, _ in commits.values()]
+    if project.lays_over:
+        clone, remarks = repository.path, tuple(_out_of_sight(repository, hashes))
+        pythons = dict.fromkeys(hashes, project.python(commits[HEAD][0]))
+    else:
+        clone, pythons = None, {commit: project.python_with(commit) for commit in hashes}
+        remarks = (_SAME,) if len(hashes) > 1 and len(set(pythons.values())) == 1 else ()
     return Subject(
-        {name: Side(text, python, commit) for name, (commit, text) in commits.items()},
+        {name: Side(text, pythons[commit], commit) for name, (commit, text) in commits.items()},
         project.suite,
         project.keep,
         project.environment_name,
-        repository.path,
-        tuple(_out_of_sight(repository, [commit for commit, _ in commits.values()])),
+        clone,
+        not project.lays_over,
+        remarks,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from harness.check.by_fingerprint import OF_THE_COMMIT
@@ -18,7 +18,8 @@ from harness.check.noise import Noise
 #: A change up to so many times the noise is counted in other memory layouts before it is called anything.
 DOUBTFUL = 3
 #: Facts of a fingerprint that are the subject of a check, and may differ between its sides.
-SUBJECT = (*OF_THE_COMMIT, "torch", "torch commit", "package torch")
+SUBJECT = (*OF_THE_COMMIT, "torch", "torch commit", "package torch", "package triton")
+_PACKAGE = "package "
 
 
 class Kind(StrEnum):
@@ -133,6 +134,19 @@ class Sides:
             for name in names
             if before.get(name) != after.get(name)
         ]
+
+
+def pinned(fingerprint: Mapping[str, str]) -> tuple[str, ...]:
+    """The facts that may differ where each commit names what is installed: all packages."""
+    return (*SUBJECT, *(name for name in fingerprint if name.startswith(_PACKAGE)))
+
+
+def packages_apart(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
+    """The packages that differ between two fingerprints: a line each, such as "torch: 2.12.0 -> 2.13.0"."""
+    names = sorted(name for name in base.keys() & head.keys() if name.startswith(_PACKAGE))
+    return [
+        f"{name.removeprefix(_PACKAGE)}: {base[name]} -> {head[name]}" for name in names if base[name] != head[name]
+    ]
 
 
 def is_doubtful(sides: Sides) -> bool:

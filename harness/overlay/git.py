@@ -162,6 +162,11 @@ class Repository:
             at = end + 1 + size + 1
         return contents
 
+    def blob(self, commit: str, path: str) -> str:
+        """The blob of one file of `commit`."""
+        lacks = f"commit {commit[:10]} of {self.path} has no file {path}"
+        return self.ask("rev-parse", "--verify", "--quiet", f"{commit}:{path}", fails_with=lacks).strip()
+
     def changed(self, before: str, after: str) -> list[str]:
         """The files that differ between two commits, a renamed one under both names."""
         output = self.ask("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)

@@ -185,6 +185,22 @@ def test_diff_tells_what_moved_between_releases(project):
 
 
 @pytest.mark.asv
+def test_two_releases_are_checked_in_the_environments_that_are_there(project):
+    answer = project.harness(
+        *("check", "v2.12.0", "v2.13.0", "--config", "asv.releases.conf.json"),
+        *("--suite", "full", "--json"),
+    )
+    assert answer.returncode == 3, answer.stdout + answer.stderr
+    facts = json.loads(answer.stdout)
+    assert {case["benchmark"]: case["verdict"] for case in facts["cases"]} == {
+        "work.Work": "regressed",
+        "work.New": "new",
+    }
+    assert "Installing" not in answer.stderr
+    assert answer.stderr.count("kept from before") == 3, "asv counted them"
+
+
+@pytest.mark.asv
 def test_the_table_is_made_from_the_results_and_put_where_it_belongs(project):
     script = [sys.executable, str(ROOT / "scripts/releases_table.py"), "--config", "asv.releases.conf.json"]
     answer = subprocess.run(script, cwd=project.folder, capture_output=True, text=True, env=project.environment())

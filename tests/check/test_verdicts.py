@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -176,3 +177,14 @@ def test_a_case_that_one_layout_could_not_count_has_no_noise():
 def test_the_measured_noise_decides():
     quiet = Sides(counted(1000), counted(1003.5), Noise(0.001, measured=True))
     assert judge(CASE, quiet).kind is Kind.REGRESSED and judge(CASE, sides(1000, 1003.5)).kind is Kind.UNCHANGED
+
+
+def test_packages_are_the_subject_where_each_commit_pins_them():
+    base = counted(fingerprint={**ALIKE, "package numpy": "2.4.5", "package torch": "2.12.0"})
+    head = counted(fingerprint={**ALIKE, "package numpy": "2.4.6", "package torch": "2.13.0"})
+    assert both(base, head).differing == ["package numpy: 2.4.5 -> 2.4.6"]
+    pinned = verdicts.pinned(head.fingerprint)
+    assert dataclasses.replace(both(base, head), subject=pinned).differing == []
+    apart = verdicts.packages_apart(base.fingerprint, head.fingerprint)
+    assert apart == ["numpy: 2.4.5 -> 2.4.6", "torch: 2.12.0 -> 2.13.0"]
+    assert verdicts.packages_apart(base.fingerprint, {}) == []
