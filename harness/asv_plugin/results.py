@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import fcntl
 import json
 import math
 import os
@@ -63,6 +64,29 @@ def _asv_talks() -> Iterator[None]:
             yield
         finally:
             log.flush()
+
+
+@contextlib.contextmanager
+def alone(configuration: Path) -> Iterator[None]:
+    """One check or bisection at a time makes and uses asv's environments: two at once were seen to remove one from each
+    other. Raises StartError."""
+    if not configuration.exists():
+        raise StartError(f"no asv configuration {configuration}: name one with --config")
+    folder = configuration.resolve().parent / asv_folder.NAME
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(exist_ok=True)
+            lock = stack.enter_context(open(folder / "environments.lock", "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                f"another check or bisection runs with {configuration}: wait for the end of that"
+            ) from None
+        except OSError as error:
+            raise StartError(
+                f"{folder} cannot be written to ({error.strerror}): copy the suite to where it can"
+            ) from None
+        yield
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import NamedTuple
 
 from harness import protocol
-from harness.asv_plugin.results import AsvProject
+from harness.asv_plugin.results import AsvProject, alone
 from harness.bisect.client import ProbingProcess
 from harness.bisect.findings import CaseFinding, Change, Culprit, FoundStep
 from harness.bisect.plan import Bisection, Step
@@ -261,6 +261,13 @@ def bisect(
 
     Raises HarnessError.
     """
+    with alone(configuration):
+        return _bisect(configuration, wanted, options)
+
+
+def _bisect(
+    configuration: Path, wanted: protocol.Range, options: Options
+) -> tuple[list[CaseFinding], dict[str, object]]:
     began = time.monotonic()
     project = AsvProject(configuration)
     repository = Repository(project.repository)

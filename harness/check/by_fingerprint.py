@@ -64,9 +64,9 @@ class Table:
         return cls(name, known, figures)
 
     def write(self, path: Path) -> None:
-        """Write the file, whole or not at all. Raises StartError."""
+        """Write the file, whole or not at all; where it is a link, what that leads to. Raises StartError."""
+        path = path.resolve()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             whole.write(path, self.text().encode())
         except OSError as error:
             raise StartError(f"the {self.name} could not be written to {path}: {error}") from None
@@ -95,6 +95,9 @@ class Table:
         wanted = _facts(fingerprint).items()
         name = min(by_key, key=lambda other: (len(dict(self.fingerprints[other]).items() ^ wanted), other))
         return by_key[name], self.fingerprints[name]
+
+    def without(self, case: str) -> Table:
+        return dataclasses.replace(self, figures={name: held for name, held in self.figures.items() if name != case})
 
     def with_figure(self, case: str, fingerprint: Mapping[str, str], figure: float) -> Table:
         own = key(fingerprint)

@@ -18,7 +18,7 @@ class CountingProcess(LineProcess):
             self.send_line(encode(wanted))
             answer = self._receive()
             assert isinstance(answer, Cases)
-            self.cases, self.frames = answer.cases, answer.frames
+            self.cases, self.frames, self.others = answer.cases, answer.frames, answer.others
         except BaseException:
             self.end()
             raise

@@ -49,8 +49,12 @@ def main() -> None:
     try:
         wanted: Chosen = decode(sys.stdin.buffer.readline())
         written = _last_written(Path(wanted.suite))
-        choices = _choices(wanted)
-        send(Cases(tuple(_facts(*choice) for choice in choices), sys.version_info[:2] == FRAMES_KNOWN))
+        every = selection.all_workloads(Path(wanted.suite))
+        choices = _choices(wanted, every)
+        others = {str(_facts(workload, params)) for workload in every for params in workload.choices()}
+        cases = tuple(_facts(*choice) for choice in choices)
+        others -= {str(case) for case in cases}
+        send(Cases(cases, sys.version_info[:2] == FRAMES_KNOWN, tuple(sorted(others))))
         with contextlib.ExitStack() as stack:
             folders = install.TreeFolders(stack.enter_context(install.trees())) if wanted.trees else None
             pool = stack.enter_context(ThreadPoolExecutor(_JOBS_AT_ONCE))
@@ -60,13 +64,13 @@ def main() -> None:
         send(Refused(str(error)))
 
 
-def _choices(wanted: Chosen) -> list[Choice]:
+def _choices(wanted: Chosen, every: Sequence[type[Workload]]) -> list[Choice]:
     """The cases, in asv's order. Raises SuiteError."""
     try:
         bench = re.compile(wanted.bench)
     except re.error as error:
         raise SuiteError(f"--bench {wanted.bench!r} is no regular expression: {error}") from None
-    return list(chosen(selection.all_workloads(Path(wanted.suite)), wanted.name, bench))
+    return list(chosen(every, wanted.name, bench))
 
 
 def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:

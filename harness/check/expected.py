@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.check.by_fingerprint import Table
 from harness.check.messages import CaseCounted, CaseFacts
+from harness.check.noise import Noise
 from harness.check.verdicts import Kind, Verdict
 
 _NAME = "counts"
@@ -35,12 +36,22 @@ class Expected:
         nearest = self.table.nearest(str(case), head.fingerprint)
         return nearest and CaseCounted(0, head.case, nearest[0], fingerprint=dict(nearest[1]))
 
+    def lost(self, known: Iterable[str]) -> list[Verdict]:
+        """Verdicts on the cases of the file that the suite, which has the cases `known`, has no longer."""
+        return [
+            Verdict(CaseFacts(name, (), (), 0.0), Kind.GONE, Noise(0.0), why="the suite has no such case any more")
+            for name in sorted(self.table.figures.keys() - set(known))
+        ]
+
     def updated(
-        self, verdicts: Iterable[Verdict], heads: Mapping[CaseFacts, CaseCounted]
+        self, verdicts: Iterable[Verdict], heads: Mapping[CaseFacts, CaseCounted], known: Iterable[str]
     ) -> tuple[Expected, list[str]]:
-        """The file with what was counted now, where that moved beyond its noise or was not there; and a sentence for
-        each count that this changes."""
+        """The file with what was counted now, where that moved beyond its noise or was not there, and without the cases
+        that are not `known`; and a sentence for each count that this changes."""
         table, done = self.table, []
+        for gone in self.lost(known):
+            table = table.without(str(gone.case))
+            done.append(f"{gone.case}  removed: {gone.why}")
         for verdict in verdicts:
             head, name = heads.get(verdict.case), str(verdict.case)
             if head is None or head.instructions is None or verdict.kind in (Kind.UNCHANGED, Kind.TOO_SMALL):

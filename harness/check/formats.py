@@ -19,6 +19,8 @@ from harness.report import columns
 SCHEMA = 1
 #: GitHub takes 65,536 characters; the file ends with a line's end.
 COMMENT = 65_535
+#: The first line of a comment, which GitHub does not show: by it who writes the next one finds this one.
+MARKER = "<!-- harness check -->"
 _FUNCTIONS_IN_TEXT = 5
 _NAME = 100
 _NOT_LISTED = (Kind.UNCHANGED, Kind.SKIPPED)
@@ -233,6 +235,7 @@ def _markdown(
     checked: Checked, listed: Sequence[Verdict], shown: int, rest: Sequence[Verdict], folded: int
 ) -> Iterator[str]:
     marks = {verdicts.NOTHING_REGRESSED: "✅", verdicts.CANNOT_TELL: "❔"}
+    yield MARKER
     yield f"{marks.get(checked.status, '❌')} **{verdicts.headline(checked.verdicts)}** ({_how(checked)})"
     if listed:
         yield from ["", "| | case | base | head | change | noise | most of it |", "|---|---|--:|--:|--:|--:|---|"]
@@ -271,5 +274,6 @@ def _code(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words of which nothing is Markdown or HTML; also in a table's cell."""
-    return re.sub(r"([\\`*_|\[\]~#])", r"\\\1", html.escape(" ".join(text.split("\n")), quote=False))
+    """Words of which nothing is Markdown or HTML, and which call no user and no issue; also in a table's cell."""
+    escaped = re.sub(r"([\\`*_|\[\]~])", r"\\\1", html.escape(" ".join(text.split("\n")), quote=False))
+    return re.sub(r"[@#]", r"\g<0><!-- -->", escaped)

@@ -39,10 +39,12 @@ class CaseFacts:
 @dataclasses.dataclass(frozen=True)
 class Cases:
     """The answer to Chosen; later messages name a case by its place in this list. `frames`: whether this Python's
-    frames are known, so that it can be counted by Python function."""
+    frames are known, so that it can be counted by Python function. `others` are the suite's cases that were not chosen.
+    """
 
     cases: tuple[CaseFacts, ...]
     frames: bool
+    others: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import queue
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 
+from harness.asv_plugin.results import alone
 from harness.check import sides, verdicts
 from harness.check.by_fingerprint import OF_THE_COMMIT
 from harness.check.client import CountingProcess
@@ -28,8 +28,7 @@ from harness.check.noise import Layouts, Measured
 from harness.check.reasons import reason
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, Reason, Sides, Verdict
-from harness.errors import HarnessError, StartError, SuiteError
-from harness.system import asv_folder
+from harness.errors import HarnessError, SuiteError
 
 #: What was counted: by side and memory layout, by case.
 _Reports = dict[tuple[str, int], dict[int, CaseCounted]]
@@ -91,9 +90,10 @@ def check(options: Options) -> Checked:
     with _subject(options) as subject, _counting(subject, options, expected) as counting:
         found = counting.verdicts()
         found = verdicts.with_reasons(found, counting.reasons(found))
+        found += expected.lost(counting.known) if expected is not None else []
     updated = None
     if expected is not None and options.update and options.expected is not None:
-        renewed, updated = expected.updated(found, counting.heads)
+        renewed, updated = expected.updated(found, counting.heads, counting.known)
         renewed.write(options.expected)
     base, head = (
         dataclasses.replace(subject.sides[name], binaries=counting.binaries.get(name))
@@ -138,25 +138,9 @@ def _counting(subject: Subject, options: Options, expected: Expected | None) -> 
 
 
 @contextlib.contextmanager
-def _alone(config: Path) -> Iterator[None]:
-    """One check at a time makes and uses asv's environment: two at once were seen to remove it from each other. Raises
-    StartError."""
-    if not config.exists():
-        raise StartError(f"no asv configuration {config}: name one with --config")
-    folder = config.resolve().parent / asv_folder.NAME
-    folder.mkdir(exist_ok=True)
-    with open(folder / "check.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"another check runs with {config}: wait for the end of that") from None
-        yield
-
-
-@contextlib.contextmanager
 def _subject(options: Options) -> Iterator[Subject]:
     if not options.environments:
-        with _alone(options.config):
+        with alone(options.config):
             yield sides.of_commits(options.config, options.clone, options.base, options.head)
         return
     with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
@@ -213,6 +197,12 @@ class _Counting:
                 "cases of each"
             )
         return first
+
+    @property
+    def known(self) -> set[str]:
+        """The names of all cases of the suite, chosen or not."""
+        others = (name for process in self._processes.values() for name in process.others)
+        return {*(str(case) for case in self._cases), *others}
 
     def verdicts(self) -> list[Verdict]:
         """Count every case, and what is doubtful in other memory layouts."""

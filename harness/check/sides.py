@@ -17,6 +17,7 @@ from harness.asv_plugin.results import AsvProject
 from harness.errors import RepositoryError, StartError
 from harness.overlay import pytorch_files
 from harness.overlay.git import Repository
+from harness.system import interpreter
 
 BASE, HEAD = "base", "head"
 _FILES_SHOWN = 5
@@ -119,13 +120,25 @@ def _environment(python: str) -> Side:
         raise StartError(
             f"--environment {python!r} is no interpreter that can be run: name one, such as .venv/bin/python"
         )
-    statement = "import torch; print(torch.__version__, getattr(torch.version, 'git_version', 'of no known commit'))"
     path = os.path.abspath(path)  # links stay: by its own place an interpreter tells its environment
-    try:
-        answer = subprocess.run([path, "-c", statement], capture_output=True, text=True, errors="replace", cwd="/")
-    except OSError as error:
-        raise StartError(f"--environment {python!r} cannot be run ({error}): name an interpreter") from None
-    words = answer.stdout.split()
-    if answer.returncode != 0 or len(words) < 2:
-        raise StartError(f"the environment of {path} has no torch: {answer.stderr.strip().rpartition(chr(10))[2]}")
+    running, complaint = _asked(path, "import platform; print(platform.python_version())")
+    if not running:
+        raise StartError(f"--environment {python!r} is no Python that runs ({complaint}): name an interpreter")
+    refused = interpreter.refused(running[0])
+    if refused is not None:
+        raise StartError(f"--environment {python!r} is Python {running[0]}: {refused}")
+    statement = "import torch; print(torch.__version__, getattr(torch.version, 'git_version', 'of no known commit'))"
+    words, complaint = _asked(path, statement)
+    if len(words) < 2:
+        raise StartError(f"the environment of {path} has no torch: {complaint}")
     return Side(f"torch {words[0]} ({words[1][:10]}) in {path}", path)
+
+
+def _asked(python: str, statement: str) -> tuple[list[str], str]:
+    """The words that a statement prints in another interpreter, none where it fails, and the last line of its
+    complaint."""
+    try:
+        answer = subprocess.run([python, "-c", statement], capture_output=True, text=True, errors="replace", cwd="/")
+    except OSError as error:
+        return [], str(error)
+    return answer.stdout.split() if answer.returncode == 0 else [], answer.stderr.strip().rpartition("\n")[2]

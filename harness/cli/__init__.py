@@ -13,6 +13,7 @@ chooses the exit status.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.metadata
 import os
 import sys
@@ -47,16 +48,29 @@ def _run(words: Sequence[str] | None) -> int:
     try:
         if command not in _ANYWHERE:
             interpreter.check()
-        return int(command.run(arguments))
+        status = int(command.run(arguments))
+        sys.stdout.flush()
+        return status
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _print_no_more()
+        print(f"harness: there is no room for what is written ({error}): make room, and try again", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return 130
+
+
+def _print_no_more() -> None:
+    """What waits to be printed goes nowhere, so that Python's own end does not fail with it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> Parser:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.cli.parser import add_benchmarks, add_json, add_sides, asv_needed, sides_of
+from harness.errors import StartError
+from harness.system import whole
 
 HELP = "tell whether a change of PyTorch cost anything, and why"
 EXAMPLES = (
@@ -86,6 +88,14 @@ def _files_named(arguments: argparse.Namespace, options: Iterable[str]) -> dict[
     return {option: Path(name).absolute() for option, name in named.items() if name is not None}
 
 
+def _refuse_unwritable(files: Mapping[str, Path], update: bool) -> None:
+    """Raises StartError where a file cannot be written, before anything is counted for it."""
+    for option, file in files.items():
+        reason = whole.refused(file) if option != "expected" or update else None
+        if reason is not None:
+            raise StartError(f"--{option}: {reason}")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """The status is the answer (see verdicts.py)."""
     with asv_needed("a check"):
@@ -100,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         "pytorch-csv": exports.as_pytorch_csv,
     }
     files = _files_named(arguments, [*_FILES, "expected"])  # before asv goes to another folder
+    _refuse_unwritable(files, arguments.update)
     expected = files.pop("expected", None)
     checked = check(
         Options(

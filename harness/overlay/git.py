@@ -15,7 +15,23 @@ from harness.errors import RepositoryError
 
 _SYMLINK = "120000"
 _FILES = ("100644", "100755", _SYMLINK)
-_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+#: Variables that name a repository, or parts of one: what `git rev-parse --local-env-vars` lists, less configuration.
+_OF_A_HOOK = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+)
 #: Who makes the commits of `snapshot`, and when: the same always, so that equal contents are one commit.
 _NOBODY = {
     f"GIT_{role}_{field}": value
@@ -38,14 +54,12 @@ class Repository:
 
     def commit(self, name: str) -> str:
         """The full hash of the commit that `name` stands for."""
-        return self.ask(
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{name}^{{commit}}",
-            fails_with=f"{self.path} has no commit {name!r}: look with `git log`, or `git fetch` it",
-        ).strip()
+        if name == "HEAD":
+            lacks = f"{self.path} has no commit yet: make one, or name another repository"
+        else:
+            lacks = f"{self.path} has no commit {name!r}: look with `git log`, or `git fetch` it"
+        words = ("--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        return self.ask("rev-parse", *words, fails_with=lacks).strip()
 
     def has(self, commit: str) -> bool:
         return self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0

@@ -19,9 +19,19 @@ def check() -> None:
     freed = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     if platform.python_implementation() == "CPython" and version in TRIED and not freed:
         return
-    known = " and ".join(f"{major}.{minor}" for major, minor in TRIED)
     running = f"{platform.python_implementation()} {platform.python_version()}{' without the lock' if freed else ''}"
+    known = _known()
     raise StartError(
         f"counting was tried with CPython {known} only, and {sys.executable} is {running}: "
         f"use an environment of CPython {known} (with make: `make PYTHON=python{known.split()[0]}`)"
     )
+
+
+def refused(version: str) -> str | None:
+    """Why another interpreter, of this version, cannot count; None where it can."""
+    tried = version.split(".")[:2] in [[str(major), str(minor)] for major, minor in TRIED]
+    return None if tried else f"counting was tried with CPython {_known()} only"
+
+
+def _known() -> str:
+    return " and ".join(f"{major}.{minor}" for major, minor in TRIED)

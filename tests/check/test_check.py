@@ -62,7 +62,7 @@ def test_what_got_dearer_regresses_with_its_function_and_what_got_cheaper_does_n
     assert facts["notes"] == [
         "out of sight: native files differ between base and head, which no count here shows (torch/csrc/native.cpp)"
     ]
-    assert comment.read_text().startswith("❌ **1 regressed, 1 improved, 1 skipped**")
+    assert comment.read_text().splitlines()[1].startswith("❌ **1 regressed, 1 improved, 1 skipped**")
 
 
 def test_every_format_is_written_where_it_is_asked_for(project, tmp_path):
@@ -179,6 +179,7 @@ def test_nothing_measured_is_never_green(project):
         (["HEAD"], "the working tree is HEAD ("),
         (["good", "good"], ": nothing is to be compared; name an older commit, such as HEAD~1"),
         (["nowhere"], "has no commit 'nowhere'"),
+        (["good", "--expected", "/nowhere/expected.json", "--update"], "--expected: there is no folder /nowhere"),
         (["good", "costlier", "--bench", "nothing"], "'nothing' finds no case of the full suite"),
         (["good", "costlier", "--bench", "("], "--bench '(' is no regular expression"),
         (["good", "costlier", "--repo", "/nowhere"], "there is no git clone at '/nowhere'"),
@@ -191,19 +192,22 @@ def test_what_cannot_be_checked_is_a_sentence_and_status_1(project, words, sente
     assert sentence in answer.stderr and "Traceback" not in answer.stderr
 
 
-def test_a_file_that_cannot_be_written_does_not_cost_the_answer(project):
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_counted_or_does_not_cost_the_answer(project):
     answer = project.check("comment 12", "nn 13", "--markdown", "/nowhere/comment.md")
+    assert answer.returncode == 1 and answer.stdout == "" and "base" not in answer.stderr
+    assert "harness: --markdown: there is no folder /nowhere: make it, or name another file" in answer.stderr
+    answer = project.check("comment 12", "nn 13", "--markdown", "/dev/full")
     assert answer.returncode == 1
-    assert "harness: /nowhere/comment.md could not be written: " in answer.stderr
+    assert "harness: /dev/full could not be written: " in answer.stderr
     assert answer.stdout.rstrip().splitlines()[-1].startswith("2 unchanged, 1 skipped")
 
 
 def test_one_check_at_a_time(project):
     """Two at once were seen to remove the environment from each other."""
-    with open(project.folder / ".asv/check.lock", "w") as lock:
+    with open(project.folder / ".asv/environments.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         answer = project.check("good", "costlier")
-    assert answer.returncode == 1 and "another check runs with asv.pytorch.conf.json" in answer.stderr
+    assert answer.returncode == 1 and "another check or bisection runs with asv.pytorch.conf.json" in answer.stderr
 
 
 def test_a_case_that_is_gone_is_not_green(edited):
@@ -279,13 +283,24 @@ def test_two_environments_with_any_torch_each_are_compared(project, environments
         (("one", "two"), ("good",), 2, "--environment and base do not go together"),
         (("one", "two"), ("--expected", "x"), 2, "--environment and expected do not go together"),
         (("/nowhere/python", "two"), (), 1, "--environment '/nowhere/python' is no interpreter that can be run"),
-        (("/bin/false", "two"), (), 1, "the environment of /bin/false has no torch"),
+        (("/bin/false", "two"), (), 1, "--environment '/bin/false' is no Python that runs"),
         (("one", "two"), ("--markdown", "x", "--junit", "./x"), 2, "two options name the same file"),
     ],
 )
 def test_environments_that_cannot_be_compared(project, pythons, words, status, sentence):
     answer = compare(project, *pythons, words=words)
     assert answer.returncode == status and sentence in answer.stderr, answer.stderr
+
+
+def test_an_interpreter_that_cannot_count_and_one_without_torch_are_refused(project, tmp_path):
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\necho 3.10.4\n")
+    old.chmod(0o755)
+    answer = compare(project, str(old), "two")
+    assert answer.returncode == 1 and "is Python 3.10.4: counting was tried with CPython 3.11 only" in answer.stderr
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")], check=True)
+    answer = compare(project, str(tmp_path / "empty/bin/python"), "two")
+    assert answer.returncode == 1 and "has no torch: ModuleNotFoundError" in answer.stderr
 
 
 # Noise

@@ -13,7 +13,7 @@ from harness.check.by_fingerprint import OF_THE_COMMIT, key
 from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts
 from harness.check.noise import Noise
-from harness.check.verdicts import Kind, Sides, judge
+from harness.check.verdicts import CANNOT_TELL, Kind, Sides, judge, status
 from harness.errors import StartError, SuiteError
 
 CASE = CaseFacts("module.Work", ("device",), ("cpu",), noise=0.01)
@@ -34,7 +34,7 @@ def verdict_of(expected: Expected, head: CaseCounted, case: CaseFacts = CASE) ->
 def made(*heads: tuple[CaseFacts, CaseCounted]) -> Expected:
     expected = Expected()
     for case, head in heads:
-        expected, _ = expected.updated([verdict_of(expected, head, case)], {case: head})
+        expected, _ = expected.updated([verdict_of(expected, head, case)], {case: head}, {str(case)})
     return expected
 
 
@@ -73,16 +73,21 @@ def test_several_machines_stand_side_by_side_a_line_a_case():
 def test_an_update_rewrites_only_what_moved_beyond_its_noise_and_says_so():
     before = made((CASE, counted(1000.0)), (OTHER, counted(5.0)))
     heads = {CASE: counted(1005.0), OTHER: counted(6.0)}
-    after, done = before.updated([verdict_of(before, head, case) for case, head in heads.items()], heads)
+    after, done = before.updated(
+        [verdict_of(before, head, case) for case, head in heads.items()], heads, map(str, heads)
+    )
     assert done == ["module.Other  5.00 -> 6.00"]
     assert after.table.get(str(CASE), HERE) == 1000.0 and after.table.get(str(OTHER), HERE) == 6.0
-    assert after.updated([verdict_of(after, head, case) for case, head in heads.items()], heads) == (after, [])
+    assert after.updated([verdict_of(after, head, case) for case, head in heads.items()], heads, map(str, heads)) == (
+        after,
+        [],
+    )
 
 
 def test_what_failed_or_was_skipped_takes_nothing_away():
     before = made((CASE, counted(1000.0)))
     for head in (counted(None, failed="no"), counted(None, skipped="no GPU")):
-        assert before.updated([verdict_of(before, head)], {CASE: head}) == (before, [])
+        assert before.updated([verdict_of(before, head)], {CASE: head}, {str(CASE)}) == (before, [])
 
 
 @pytest.mark.parametrize(
@@ -123,3 +128,22 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(StartError, match="could not be written to .*No space left"):
         made((CASE, counted(1.0))).write(path)
     assert path.read_text() == "before" and [each.name for each in tmp_path.glob("*expected*")] == ["expected.json"]
+
+
+def test_a_case_that_the_suite_lost_is_gone_and_leaves_the_file():
+    expected = Expected().updated([], {}, ())[0]
+    table = expected.table.with_figure("module.Lost  device=cpu", {"counter": "readable"}, 1000.0)
+    expected = Expected(table.with_figure("module.Other", {"counter": "readable"}, 2.0))
+    assert expected.lost({"module.Lost  device=cpu", "module.Other", "module.New"}) == []
+    (lost,) = expected.lost({"module.Other"})
+    assert lost.kind is Kind.GONE and str(lost.case) == "module.Lost  device=cpu"
+    assert status([lost]) == CANNOT_TELL
+    renewed, done = expected.updated([], {}, {"module.Other"})
+    assert list(renewed.table.figures) == ["module.Other"]
+    assert done == ["module.Lost  device=cpu  removed: the suite has no such case any more"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "file.json")
+    Expected().write(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink() and Expected.read(tmp_path / "file.json") == Expected()

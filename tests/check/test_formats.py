@@ -118,12 +118,13 @@ def test_json_has_no_number_that_json_does_not_know():
 def test_markdown_is_a_line_a_table_and_the_rest_folded():
     text = formats.as_markdown(checked())
     lines = text.splitlines()
-    assert lines[0].startswith("❌ **1 regressed, 2 failed")
+    assert lines[0] == formats.MARKER == "<!-- harness check -->"
+    assert lines[1].startswith("❌ **1 regressed, 2 failed")
     assert "| regressed | `module.Work  device=cpu` | 52,905 | 53,491 | +1.11 % | 0.4 % | `wrap` +580 |" in lines
     assert "| failed | `module.Broken  device=cpu` |  |  |  | 0.4 % | head: it raised |" in lines
     assert text.index("<details><summary>2 unchanged</summary>") < text.index("module.Same")
-    assert formats.as_markdown(checked(FOUND[5])).startswith("✅ ")
-    assert formats.as_markdown(checked(FOUND[7])).startswith("❔ ")
+    assert formats.as_markdown(checked(FOUND[5])).splitlines()[1].startswith("✅ ")
+    assert formats.as_markdown(checked(FOUND[7])).splitlines()[1].startswith("❔ ")
 
 
 @pytest.mark.parametrize("limit", [formats.COMMENT, 3000])
@@ -136,17 +137,17 @@ def test_a_comment_is_never_longer_than_what_github_takes(limit):
 
 def test_a_name_with_a_bar_does_not_break_the_table():
     reason = dataclasses.replace(REASON, functions=REASON.functions[1:])
-    row = formats.as_markdown(checked(dataclasses.replace(FOUND[0], reason=reason))).splitlines()[4]
+    row = formats.as_markdown(checked(dataclasses.replace(FOUND[0], reason=reason))).splitlines()[5]
     assert row.replace("\\|", "").count("|") == 8
 
 
 def test_what_others_wrote_is_not_taken_for_markdown():
-    hostile = "<details> `x` [a](b) *c* | __init__\nline"
+    hostile = "<details> `x` [a](b) *c* | __init__\nline @user (#123)"
     broken = verdict(Kind.FAILED, why=hostile.replace("\n", " "))
     side = Side(f"aaaaaaaaaa  {hostile}", commit="a" * 40)
     lines = formats.as_markdown(checked(broken, base=side)).splitlines()
-    escaped = r"&lt;details&gt; \`x\` \[a\](b) \*c\* \| \_\_init\_\_ line"
-    assert lines[4].endswith(f"| {escaped} |")
+    escaped = r"&lt;details&gt; \`x\` \[a\](b) \*c\* \| \_\_init\_\_ line @<!-- -->user (#<!-- -->123)"
+    assert lines[5].endswith(f"| {escaped} |")
     assert f"base: aaaaaaaaaa  {escaped}  " in lines
 
 

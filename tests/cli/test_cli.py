@@ -170,3 +170,30 @@ def test_make_changes_no_system_unasked(tmp_path):
         said_all = answer.stdout + answer.stderr
         assert answer.returncode == status and said in said_all and "valgrind npm" in said_all, said_all
         assert ("sudo was run" in said_all) == bool(more)
+
+
+def test_a_full_disk_is_a_sentence(tmp_path):
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "harness", "doctor", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+    assert answer.returncode == 1, answer.stderr
+    assert answer.stderr.startswith("harness: there is no room for what is written (")
+    assert len(answer.stderr.splitlines()) == 1, answer.stderr
+
+
+def test_ctrl_c_has_its_sentence_also_while_the_program_is_still_loading(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'harness.cli.check':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    answer = run("list", PYTHONPATH=str(tmp_path))
+    assert (answer.returncode, answer.stderr) == (130, "harness: interrupted\n")

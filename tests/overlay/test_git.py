@@ -133,6 +133,7 @@ def test_the_users_own_index_and_name_do_not_matter(worked_on, monkeypatch):
     commit = Repository(worked_on.folder).snapshot(["new", "sub"])
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
     monkeypatch.setenv("GIT_AUTHOR_NAME", "somebody")
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nowhere/objects")
     assert Repository(worked_on.folder).snapshot(["new", "sub"]) == commit
 
 
