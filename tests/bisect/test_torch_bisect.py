@@ -7,18 +7,12 @@ detach dearer by about 1 %, "detach cheaper" cheaper, and "tracing costlier" wha
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.histories import torch_history
-from tests.projects import asv_program, configuration
+from tests.projects import asv_program
+from tests.torch_commits import TorchProject
 
 pytestmark = pytest.mark.torch
 
@@ -34,23 +28,10 @@ class Tracing(InlineChain):
 '''
 
 
-class Project:
+class Project(TorchProject):
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.history = torch_history(folder / "pytorch", Path(sysconfig.get_path("purelib")))
-        (folder / "benchmarks").mkdir()
-        for name in ("__init__", "dtensor", "dynamo_inline"):
-            shutil.copyfile(ROOT / f"benchmarks/{name}.py", folder / f"benchmarks/{name}.py")
+        super().__init__(folder, "dtensor", "dynamo_inline")
         (folder / "benchmarks/tracing.py").write_text(TRACING)
-        settings = configuration("asv.pytorch.conf.json")
-        settings["repo"] = "pytorch"
-        for name in ("install_command", "uninstall_command"):
-            settings[name] = [command.replace("{conf_dir}", str(ROOT)) for command in settings[name]]
-        (folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        surroundings = {**os.environ, "HOME": str(self.folder)}
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1500, env=surroundings)
 
     def find(self, first: str, last: str, *arguments: str) -> str:
         """What asv names between two commits, the first one counted too."""
@@ -78,17 +59,12 @@ class Project:
 
     def bisect(self, good: str, bad: str, *arguments: str, status: int = 0) -> dict:
         commits = self.history.commits
-        command = [sys.executable, "-m", "harness", "bisect", "--json", commits[good], commits[bad], *arguments]
-        answer = self.run(*command)
-        assert answer.returncode == status, answer.stdout + answer.stderr
-        return json.loads(answer.stdout)
+        return self.harness("bisect", commits[good], commits[bad], *arguments, status=status)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    made = Project(tmp_path_factory.mktemp("torch-bisect") / "project")
-    assert made.run(asv_program(), "--config", "asv.pytorch.conf.json", "machine", "--yes").returncode == 0
-    return made
+    return Project(tmp_path_factory.mktemp("torch-bisect") / "project")
 
 
 def steps(told: dict) -> dict[str, float]:
