@@ -93,7 +93,12 @@ def _count(arguments: argparse.Namespace, asv: str) -> int:
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=surroundings
         )
     try:
-        _watch(process, live if sys.stdout.isatty() else plain)
+        state = _watch(process, live if sys.stdout.isatty() else plain)
+        if state.clocked:
+            print(
+                f"{len(state.clocked)} of {state.done} cases read the clock while they were counted: their numbers may "
+                "depend on it (harness explain tells how often)"
+            )
         return process.wait()
     except BaseException:
         process.terminate()  # asv ends its processes, and the supervisor sees that and ends ours
@@ -116,7 +121,8 @@ def _show_log(sentence: str) -> None:
 # Progress
 
 
-def _watch(process: subprocess.Popen[bytes], show: Callable[[progress.Progress], Any]) -> None:
+def _watch(process: subprocess.Popen[bytes], show: Callable[[progress.Progress], Any]) -> progress.Progress:
+    """Show the events until the process is over; what they add up to."""
     state = progress.Progress(expected=_earlier_seconds())
     with open(_EVENTS) as events, show(state) as show_event:
         while True:
@@ -128,7 +134,7 @@ def _watch(process: subprocess.Popen[bytes], show: Callable[[progress.Progress],
                     show_event(event)
             show_event(None)
             if not running:
-                return
+                return state
             time.sleep(0.2)
 
 

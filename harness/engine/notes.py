@@ -9,6 +9,9 @@ from collections.abc import Mapping
 
 from harness.inside.notes import CHILDREN, CLOCK, ENTROPY, THREADS, TIMERS
 
+#: So begins the sentence about the clock, which most cases that compile read.
+ABOUT_THE_CLOCK = "the clock was read"
+
 
 def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
     """One for everything that was seen, by how often."""
@@ -23,8 +26,8 @@ def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
             "a timer was set {} times: when it goes off depends on the clock, and the number with it",
         ),
         CLOCK: (
-            "the clock was read {} time: the number may depend on it",
-            "the clock was read {} times: the number may depend on it",
+            f"{ABOUT_THE_CLOCK} {{}} time: the number may depend on it",
+            f"{ABOUT_THE_CLOCK} {{}} times: the number may depend on it",
         ),
         ENTROPY: (
             "the system was asked {} time for random bytes: the number may depend on them",

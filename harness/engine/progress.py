@@ -17,6 +17,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from harness.engine.notes import ABOUT_THE_CLOCK
 from harness.protocol import Case, Counted, Failed, Report, Skipped
 
 
@@ -66,13 +67,14 @@ def name(case: Case) -> str:
 @dataclasses.dataclass
 class Progress:
     """What the events so far add up to. Times are readings of one clock, in seconds; `expected` is what cases took
-    earlier, by name."""
+    earlier, by name; `clocked` are the cases that read the clock while they were counted."""
 
     expected: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cases: dict[str, None] = dataclasses.field(default_factory=dict)
     running: dict[str, float] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     states: dict[str, str] = dataclasses.field(default_factory=dict)
+    clocked: set[str] = dataclasses.field(default_factory=set)
     server: str | None = None
     cores: int = 1
 
@@ -90,6 +92,8 @@ class Progress:
                 self.cases.setdefault(event["case"])
                 self.seconds[event["case"]] = event["seconds"]
                 self.states[event["case"]] = event["state"]
+                if any(note.startswith(ABOUT_THE_CLOCK) for note in event.get("notes", ())):
+                    self.clocked.add(event["case"])
 
     @property
     def done(self) -> int:
@@ -111,7 +115,8 @@ class Progress:
 
 
 def line(event: Mapping[str, Any]) -> str | None:
-    """What is printed of an event where nobody watches; None for one that is not worth a line."""
+    """What is printed of an event where nobody watches; None for one that is not worth a line. That a case read the
+    clock is left for the end, since most cases that compile do."""
     if event["event"] == "built":
         return f"    {event['what']}  built  {event['seconds']:.0f} s"
     if event["event"] != "end":
@@ -119,5 +124,6 @@ def line(event: Mapping[str, Any]) -> str | None:
     outcome = event["state"]
     if outcome == "counted":
         outcome = f"{event['instructions']:>18,.0f} instructions"
-    beside = [*event.get("notes", ()), *([event["why"]] if event.get("why") else [])]
+    told = [note for note in event.get("notes", ()) if not note.startswith(ABOUT_THE_CLOCK)]
+    beside = [*told, *([event["why"]] if event.get("why") else [])]
     return f"    {event['case']}  {outcome}  {event['seconds']:.0f} s" + "".join(f"  ({text})" for text in beside)

@@ -34,7 +34,9 @@ def verdict_of(expected: Expected, head: CaseCounted, case: CaseFacts = CASE) ->
 def made(*heads: tuple[CaseFacts, CaseCounted]) -> Expected:
     expected = Expected()
     for case, head in heads:
-        expected, _ = expected.updated([verdict_of(expected, head, case)], {case: head}, {str(case)})
+        expected, _ = expected.updated(
+            [verdict_of(expected, head, case)], {case: head}, [str(each) for each, _ in heads]
+        )
     return expected
 
 

@@ -40,6 +40,13 @@ def test_a_line_tells_the_count_and_what_stands_beside_it():
     assert progress.line(progress.decode(progress.encode("begin", case=NAME))) is None
 
 
+def test_that_the_clock_was_read_is_left_for_the_end():
+    notes = ("the clock was read 31 times: the number may depend on it", "1 child process, not counted")
+    event = progress.ended(CASE, Counted(1, 1010, 10, 10, None, {}, notes=notes), 1.0)
+    assert (progress.line(progress.decode(event)) or "").endswith("  1 s  (1 child process, not counted)")
+    assert taken(event).clocked == {NAME} and taken(ended("counted")).clocked == set()
+
+
 def test_the_time_left_comes_from_earlier_runs_and_else_from_this_one():
     order = progress.encode("order", cases=["a", "b", NAME], cores=2)
     assert taken(order).seconds_left(0) is None, "nothing is known yet"
