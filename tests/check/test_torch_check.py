@@ -67,7 +67,7 @@ def with_less_work_in_disable(text: str) -> str:
 
 def test_less_work_in_disable_shows_in_what_goes_through_it_and_in_nothing_else(edited):
     edited.history.edit(_FRAME, with_less_work_in_disable)
-    bench = r"EagerAdd1|dtensor\.(Detach|View|AddBackward)\.|guards\."
+    bench = r"EagerAdd1|dtensor\.(Detach|View)\.|dtensor\.AddBackward.*'cpu'|guards\."
     cases = by_case(edited.harness("check", "HEAD", "--bench", bench, "--suite", "default"))
     changes = {name: case["change"]["relative"] for name, case in cases.items() if case["change"] is not None}
     assert changes == {
@@ -76,8 +76,7 @@ def test_less_work_in_disable_shows_in_what_goes_through_it_and_in_nothing_else(
         "dtensor.Detach  meta": pytest.approx(-0.025, abs=0.003),
         "dtensor.View  cpu": pytest.approx(-0.022, abs=0.003),
         "dtensor.View  meta": pytest.approx(-0.022, abs=0.003),
-        "dtensor.AddBackward  cpu": pytest.approx(-0.02, abs=0.01),
-        "dtensor.AddBackward  meta": pytest.approx(-0.02, abs=0.01),
+        "dtensor.AddBackward  cpu": pytest.approx(-0.011, abs=0.004),  # four calls of it, of 490,000 instructions
         "guards.NNModuleGuardEval  False": pytest.approx(0, abs=0.001),
         "guards.NNModuleGuardEval  True": pytest.approx(0, abs=0.001),
     }
@@ -91,14 +90,14 @@ def test_less_work_in_disable_shows_in_what_goes_through_it_and_in_nothing_else(
             assert most["head"] < most["base"]
 
 
-def test_a_third_of_a_per_cent_is_found_once_the_noise_was_measured_and_a_comment_is_nothing(edited):
-    (noise, *_) = edited.harness("noise", "--bench", r"dtensor\.Detach.*cpu", "--layouts", "3")
-    assert noise["noise"] < 0.0025
-    edited.history.edit(_DISPATCH, lambda text: replaced(text, (_WRAP, f"{_WRAP}        len(())\n")))
-    told = edited.harness("check", "HEAD", "--bench", r"dtensor\.Detach.*cpu", status=3)
-    (case,) = told["cases"]
-    assert case["verdict"] == "regressed" and 0.002 < case["change"]["relative"] < 0.004
-    assert case["reason"]["functions"][0]["function"] == "OpDispatcher.wrap"
+def test_less_than_a_per_cent_is_found_with_its_function_and_a_comment_is_nothing(edited):
+    """Three calls of a built-in function; scripts/check_change.py makes one, which is within this case's declared
+    noise."""
+    edited.history.edit(_DISPATCH, lambda text: replaced(text, (_WRAP, _WRAP + 3 * "        len(())\n")))
+    (case,) = edited.harness("check", "HEAD", "--bench", r"dtensor\.Detach.*cpu", status=3)["cases"]
+    assert case["verdict"] == "regressed" and 0.006 < case["change"]["relative"] < 0.012
+    (moved,) = (each for each in case["reason"]["functions"] if each["function"] == "OpDispatcher.wrap")
+    assert moved["place"] == _DISPATCH and moved["head"] - moved["base"] == pytest.approx(3 * 161, rel=0.1)
 
     edited.history.git("checkout", "--quiet", "--force", "base")
     edited.history.edit(_DISPATCH, lambda text: f"# a comment\n{text}")
