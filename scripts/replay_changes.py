@@ -171,6 +171,8 @@ def checked(history: History, replay: Replay) -> Iterator[list[str]]:
     print(f"$ harness {' '.join(words)} --repo ../pytorch", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "harness", *words, "--repo", str(history.folder), "--json"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if not answer.stdout:
+        raise SystemExit("the check could not be done: see above")
     for case in json.loads(answer.stdout)["cases"]:
         if case["change"] is None:
             continue

@@ -192,6 +192,8 @@ def test_a_pull_request_is_checked_commented_and_its_pages_kept(tmp_path):
     project.commit(PROJECT.format(turns=1200), "a change")
     project.git("checkout", "--quiet", "-b", "merge", project.commits["equal"])
     project.git("merge", "--quiet", "--no-ff", "-X", "theirs", "--message", "Merge 2 into 1", "change")
+    project.git("checkout", "--quiet", "--detach")  # as on GitHub, where no branch is there
+    project.git("branch", "--quiet", "-D", "main", "change", "merge")
     runner = Runner(project.folder, project.environment())
     jobs = workflow(ROOT / ".github/workflows/check.yml")["jobs"]
 
@@ -214,6 +216,9 @@ def test_a_pull_request_is_checked_commented_and_its_pages_kept(tmp_path):
         assert comments[2]["body"] == (project.folder / "build/check/comment.md").read_text()
         assert comments[0]["user"]["login"] == "somebody", "what somebody else wrote stays"
         (project.folder / "build/check/comment.md").write_text(f"{MARKER}\n✅ now\n")
+    (project.folder / "build/check/comment.md").unlink()  # the first job did not come so far
+    runner.run(jobs["comment"], "build/check")
+    assert "❌ **The check ended before it could count.**" in runner.comments()[2]["body"]
 
 
 @pytest.mark.asv
@@ -223,7 +228,7 @@ def test_a_check_that_cannot_be_done_says_so_where_its_answer_would_be(tmp_path)
     project.git("checkout", "--quiet", "--orphan", "first")
     project.commit(None, "there is nothing before this")
     runner = Runner(project.folder, project.environment())
-    said = runner.run({"steps": workflow(ROOT / ".github/workflows/check.yml")["jobs"]["check"]["steps"][:-4]})
+    said = runner.run({"steps": workflow(ROOT / ".github/workflows/check.yml")["jobs"]["check"]["steps"][:7]})
     assert "has no commit 'HEAD^1'" in said["Count both sides"].stderr
     assert runner.summary.splitlines()[1] == (
         "❌ **The check ended with status 1 and counted nothing.** The log of the run tells why."

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,31 @@ from harness.errors import RepositoryError
 from harness.overlay.git import Repository
 
 _COMMANDS = ("build_command", "install_command", "uninstall_command")
-_FILE = re.compile(r"\{build_dir\}/([\w./-]+\w)")
-#: What stands in a command for the whole of a commit.
-_WHOLE = re.compile(r"\{build_dir\}|\{wheel_file\}|\{build_cache_dir\}")
+_FILE = re.compile(r"\{build_dir\}/([\w./-]+\.txt)(?![\w./-])")
+#: What stands in a command for the whole of a commit, or for its name.
+_WHOLE = re.compile(r"\{build_dir\}|\{wheel_file\}|\{build_cache_dir\}|\{commit\}|ASV_")
+#: A line of a file of requirements that leads to another file: -r, -c, -e, a path, an address of a file.
+_LEADS_ON = re.compile(r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|[./~])|file:", re.MULTILINE)
 
 
-def installed_by(commands: dict[str, list[str] | None], repository: Repository, commit: str) -> str:
-    """A short name for what asv's commands install of a commit: equal names for equal environments. Where the commands
-    read nothing of it but some files, such as its requirements.txt, the name is made of what these hold; otherwise each
-    commit has its own. Raises RepositoryError."""
-    texts = commands.values()
-    lines = [line for text in texts if text is not None for line in text]
-    files = sorted({name for line in lines for name in _FILE.findall(line)})
-    if any(text is None for text in texts) or any(_WHOLE.search(_FILE.sub("", line)) for line in lines):
+def installed_by(commands: Mapping[str, list[str] | None], repository: Repository, commit: str) -> str:
+    """A short name for what asv's commands install of a commit: equal names for equal environments. Where they build
+    nothing and read nothing of it but files of requirements that lead to no other file, the name is made of what these
+    hold; otherwise each commit has its own. Raises RepositoryError."""
+    texts = {name: commands.get(name) for name in _COMMANDS}
+    lines = [line for text in texts.values() if text is not None for line in text]
+    if (
+        texts["build_command"] != []
+        or None in texts.values()
+        or any(_WHOLE.search(_FILE.sub("", line)) for line in lines)
+    ):
         return commit[:12]
-    held = [repository.blob(commit, name) for name in files]
-    return hashlib.sha256(json.dumps([commands, held]).encode()).hexdigest()[:12]
+    files = sorted({name for line in lines for name in _FILE.findall(line)})
+    held = repository.contents([repository.blob(commit, name) for name in files])
+    if any(_LEADS_ON.search(text.decode(errors="replace")) for text in held):
+        return commit[:12]
+    key = json.dumps([texts, [text.decode(errors="backslashreplace") for text in held]], sort_keys=True)
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 class EnvironmentPerCommit(Virtualenv):  # type: ignore[misc]

@@ -12,6 +12,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -36,6 +37,11 @@ from harness.errors import StartError
 from harness.overlay.git import Repository
 from harness.store import records
 from harness.system import asv_folder
+
+#: In an environment: what the files of requirements held that were installed into it.
+_PINS = "harness-pins.json"
+#: In a command: a file of requirements beside the configuration.
+_REQUIREMENTS = re.compile(r"\{conf_dir\}/([\w./-]+\.txt)")
 
 
 def objects_of(repository: Any) -> Path:
@@ -149,10 +155,23 @@ class AsvProject:
         environment = self._environment("readable")
         with _making_environment():
             environment.create()
-            installed = environment.installed_commit_hash
+            installed, pins = environment.installed_commit_hash, self._pins()
+            note = Path(environment._path, _PINS)
+            if installed is not None and (not note.exists() or note.read_text() != pins):
+                environment._set_installed_commit_hash(None)  # asv knows its commands, and not what they read
+                installed = None
             if installed is None or (exactly and installed != commit):
+                note.unlink(missing_ok=True)
                 environment.install_project(self._configuration, self._repository, commit)
+                Path(environment._path, _PINS).write_text(pins)  # where the installation went
             return str(environment.find_executable("python"))
+
+    def _pins(self) -> str:
+        """What the files of requirements beside the configuration hold that its commands install."""
+        commands = self._configuration.install_command or ()
+        names = sorted({name for command in commands for name in _REQUIREMENTS.findall(command)})
+        held = {name: (self.root / name).read_text() for name in names if (self.root / name).exists()}
+        return json.dumps(held, indent=1)
 
     def python_with(self, commit: str) -> str:
         """The interpreter of an environment in which asv's commands have installed `commit`, and which stays when

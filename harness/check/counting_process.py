@@ -79,8 +79,17 @@ def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
 
 
 def _last_written(suite: Path) -> float:
-    """When a file of this suite was last written, in seconds since 1970."""
-    return max(path.stat().st_mtime for path in suite.rglob("*.py"))
+    """When a file of this suite was last written, moved or removed, in seconds since 1970. The time of the last change
+    of its entry tells of a file that came with an old time of its own, and its folder's of one that is gone."""
+    times = [0.0]
+    for folder, folders, names in os.walk(suite, followlinks=True):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            found = os.lstat(path)
+            times += [found.st_mtime, found.st_ctime]
+            if os.path.exists(path):  # what a link leads to
+                times.append(os.stat(path).st_ctime)
+    return max(times)
 
 
 def _do(run: _JobRun, folders: install.TreeFolders | None) -> None:
@@ -159,17 +168,17 @@ class _JobRun:
         return refused is not None
 
     def _report_kept(self, number: int) -> bool:
-        """Report what is kept of a case of the commit, if it was counted alike: this version, this counter, where a
-        tree was made this Python on these binaries, without another memory layout, and no file of the suite was written
-        since. A helper that a benchmark imports is not in its version."""
-        if self._job.memory_layout or self._job.anew:
+        """Report what is kept of a case, if it was counted alike: this version, this counter, this Python on these
+        binaries, without another memory layout, and no file of the suite was written since. A helper that a benchmark
+        imports is not in its version. Without a tree nothing tells what was installed when it was counted."""
+        if self._job.memory_layout or self._job.anew or self._record is None:
             return False
         workload, _ = self._choices[number]
         folder = self._place(number).folder
         kept = KeptCount.load(folder)
         if kept is not None and self._job.counter == "frames":
             kept = kept.by_python
-        expected = {"counter": self._job.counter, **(self._record.facts() if self._record else {})}
+        expected = {"counter": self._job.counter, **self._record.facts()}
         if kept is None or kept.record.get("version") != str(workload.version):
             return False
         if not expected.items() <= kept.fingerprint.items() or kept.kept_at <= self._written:

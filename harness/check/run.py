@@ -191,6 +191,11 @@ class _Counting:
                 raise SuiteError(
                     f"the two environments have not the same cases, as {min(differing)}: choose others with --bench"
                 )
+        if any(cases != first for cases in others):
+            raise SuiteError(
+                "the two environments list the same cases in another order, or declare another noise: give `params` "
+                "lists, whose order does not depend on chance"
+            )
         if not first:
             raise SuiteError(
                 f"{self._options.bench!r} finds no case of the {self._options.suite} suite: `harness list` shows the "

@@ -17,7 +17,7 @@ from harness.asv_plugin.results import AsvProject
 from harness.errors import RepositoryError, StartError
 from harness.overlay import pytorch_files
 from harness.overlay.git import Repository
-from harness.system import interpreter
+from harness.system import asv_folder, interpreter
 
 BASE, HEAD = "base", "head"
 _FILES_SHOWN = 5
@@ -74,6 +74,8 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
     else:
         clone, pythons = None, {commit: project.python_with(commit) for commit in hashes}
         remarks = (_SAME,) if len(hashes) > 1 and len(set(pythons.values())) == 1 else ()
+        new = [] if head is not None else [name for name in repository.untracked() if name != f"{asv_folder.NAME}/"]
+        remarks += (f"not in head: files that git does not know ({_listed(new)}); `git add` them",) if new else ()
     return Subject(
         {name: Side(text, pythons[commit], commit) for name, (commit, text) in commits.items()},
         project.suite,
@@ -99,9 +101,12 @@ def _out_of_sight(repository: Repository, commits: Sequence[str]) -> Iterator[st
     """That the sides differ in what is not counted: native sources, which would have to be built."""
     native = pytorch_files.native(repository.changed(*commits), ()) if len(commits) == 2 else []
     if native:
-        more = f" and {len(native) - _FILES_SHOWN} more" if len(native) > _FILES_SHOWN else ""
-        shown = ", ".join(native[:_FILES_SHOWN])
-        yield f"out of sight: native files differ between base and head, which no count here shows ({shown}{more})"
+        yield f"out of sight: native files differ between base and head, which no count here shows ({_listed(native)})"
+
+
+def _listed(files: Sequence[str]) -> str:
+    more = f" and {len(files) - _FILES_SHOWN} more" if len(files) > _FILES_SHOWN else ""
+    return f"{', '.join(files[:_FILES_SHOWN])}{more}"
 
 
 def of_environments(pythons: Sequence[str], suite: Path, folder: Path) -> Subject:

@@ -8,16 +8,20 @@ chooses the exit status.
     4    check, bisect: cannot tell
     130  interrupted
     141  whoever read the output had read enough
+    143  ended by SIGTERM
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib.metadata
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, noise, overlay
@@ -38,8 +42,26 @@ _ANYWHERE = (doctor,)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    with printable.streams():
+    with printable.streams(), _ending_in_order():
         return _run(words)
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM ends a command as ctrl-C does, so that what it has started ends too: an installer that lives on would
+    write into an environment that the next command counts in."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(words: Sequence[str] | None) -> int:

@@ -88,7 +88,7 @@ class Sandbox:
         if not suite.exists():
             raise SuiteError(f"the suite {suite} does not exist")
         if suite.is_dir():
-            shutil.copytree(suite, self.site / suite.name, ignore=_NOT_COPIED)
+            shutil.copytree(suite, self.site / suite.name, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
         else:
             shutil.copyfile(suite, self.site / suite.name)
         self._copy_what_runs_inside(self.site / _HARNESS.name)

@@ -136,6 +136,10 @@ class Repository:
             message = ("-m", "the working tree")
             return self.ask("commit-tree", tree, "-p", head, *message, surroundings=surroundings).strip()
 
+    def untracked(self) -> list[str]:
+        """What git neither knows nor ignores in the working tree: files, and folders that hold nothing else."""
+        return self.ask("ls-files", "--others", "--exclude-standard", "--directory", "-z").split("\0")[:-1]
+
     # Contents
 
     def files(self, commit: str, folders: Iterable[str]) -> dict[str, str]:

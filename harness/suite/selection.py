@@ -25,7 +25,7 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     module_name, _, class_name = name.removesuffix(protocol.TRACK).rpartition(".")
     if not (suite / "__init__.py").exists():
         raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --benchmarks")
-    modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_]*.py")]
+    modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_.]*.py")]
     if not module_name:
         raise SuiteError(
             f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{suggestion(name, modules)}"
@@ -78,7 +78,7 @@ def all_workloads(suite: Path) -> list[type[Workload]]:
     that is not installed."""
     sys.path.insert(0, str(suite.resolve().parent))
     name = suite.resolve().name
-    for path in sorted(suite.glob("*.py")):
+    for path in sorted(suite.glob("[!.]*.py")):
         try:
             importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
         except ModuleNotFoundError as error:

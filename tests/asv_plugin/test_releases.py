@@ -197,7 +197,7 @@ def test_two_releases_are_checked_in_the_environments_that_are_there(project):
         "work.New": "new",
     }
     assert "Installing" not in answer.stderr
-    assert answer.stderr.count("kept from before") == 3, "asv counted them"
+    assert "kept from before" not in answer.stderr, "nothing tells what was installed then"
 
 
 @pytest.mark.asv

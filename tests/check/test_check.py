@@ -93,8 +93,16 @@ def test_what_is_kept_is_not_counted_again_unless_asked_for(project):
     assert project.check(*words).stderr.count("kept from before") == 2
     assert project.check(*words, "--again").stderr.count("kept from before") == 0
     # What a benchmark imports of its suite is not in its version.
-    (project.folder / "benchmarks/helper.py").write_text("")
+    helper = project.folder / "benchmarks/helper.py"
+    helper.write_text("")
+    os.utime(helper, (0, 0))  # as a copy that keeps times
     assert project.check(*words).stderr.count("kept from before") == 0
+    assert project.check(*words).stderr.count("kept from before") == 2
+    helper.unlink()
+    assert project.check(*words).stderr.count("kept from before") == 0
+    (project.folder / "benchmarks/.#work.py").symlink_to("me@host.1:2")  # an editor's lock
+    assert project.check(*words).returncode == 0
+    (project.folder / "benchmarks/.#work.py").unlink()
 
 
 def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited):
@@ -239,6 +247,37 @@ def test_an_ended_check_leaves_nothing_running(project):
         assert process.wait(timeout=30) == 130
     assert wait_until(lambda: not our_processes().keys() - before.keys()), our_processes()
     assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
+
+
+def test_another_pin_is_installed_though_the_command_is_the_same(tmp_path):
+    made = Project(tmp_path / "project")
+    assert made.asv("machine", "--yes").returncode == 0
+    (wheel,) = (made.folder / "wheels").glob("*.whl")
+    later = small_wheel(made.history, made.history.commits["good"], made.folder / "later", "2.0")
+    settings = json.loads((made.folder / "asv.pytorch.conf.json").read_text())
+    settings["install_command"][0] = (
+        "in-dir={env_dir} python -m pip install --no-index --no-deps --requirement {conf_dir}/requirements.txt"
+    )
+    (made.folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
+    for pin, version in ((wheel, "1.0"), (later, "2.0"), (later, "2.0")):
+        (made.folder / "requirements.txt").write_text(f"torch @ file://{pin}\n")
+        answer = made.check("good", "nn 3", "--json")
+        assert told(answer, 0)["head"]["binaries"].startswith(f"torch {version} ")
+    assert "Installing" not in answer.stderr, "once"
+
+
+def test_what_is_being_installed_ends_with_the_check(project, tmp_path):
+    made = Project(tmp_path / "project")
+    assert made.asv("machine", "--yes").returncode == 0
+    settings = json.loads((made.folder / "asv.pytorch.conf.json").read_text())
+    settings["install_command"].insert(0, f"python -c \"open('{tmp_path}/begun', 'w'); import time; time.sleep(600)\"")
+    (made.folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
+    before = our_processes()
+    with made.start("check", made.history.commits["good"], "HEAD", stderr=subprocess.PIPE) as process:
+        assert wait_until((tmp_path / "begun").exists, 120)
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+    assert wait_until(lambda: not our_processes().keys() - before.keys()), our_processes()
 
 
 # Two environments
