@@ -121,6 +121,8 @@ class Runner:
         self.programs = workspace / "programs"
         self.programs.mkdir()
         self.files = {name: workspace / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for path in self.files.values():
+            path.touch()
         self.environment = {
             **variables,
             **{name: str(path) for name, path in self.files.items()},
@@ -138,9 +140,7 @@ class Runner:
 
     def expression(self, text: str) -> str:
         table = {"github.token": "token", "github.repository": "owner/name", "github.event.pull_request.number": "7"}
-        for line in (
-            self.files["GITHUB_OUTPUT"].read_text().splitlines() if self.files["GITHUB_OUTPUT"].exists() else []
-        ):
+        for line in self.files["GITHUB_OUTPUT"].read_text().splitlines():
             name, _, value = line.partition("=")
             table[f"steps.count.outputs.{name}"] = value
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: table[match[1]], text)

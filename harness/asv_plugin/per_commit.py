@@ -29,22 +29,18 @@ _LEADS_ON = re.compile(r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|[./
 
 
 def installed_by(commands: Mapping[str, list[str] | None], repository: Repository, commit: str) -> str:
-    """A short name for what asv's commands install of a commit: equal names for equal environments. Where they build
-    nothing and read nothing of it but files of requirements that lead to no other file, the name is made of what these
-    hold; otherwise each commit has its own. Raises RepositoryError."""
-    texts = {name: commands.get(name) for name in _COMMANDS}
-    lines = [line for text in texts.values() if text is not None for line in text]
-    if (
-        texts["build_command"] != []
-        or None in texts.values()
-        or any(_WHOLE.search(_FILE.sub("", line)) for line in lines)
-    ):
+    """A short name for what asv's commands, for building, installing and uninstalling, install of a commit: equal names
+    for equal environments. Where they build nothing and read nothing of it but files of requirements that lead to no
+    other file, the name is made of what these hold; otherwise each commit has its own. Raises RepositoryError."""
+    lines = [line for text in commands.values() if text is not None for line in text]
+    reads_more = any(_WHOLE.search(_FILE.sub("", line)) for line in lines)
+    if commands["build_command"] != [] or None in commands.values() or reads_more:
         return commit[:12]
     files = sorted({name for line in lines for name in _FILE.findall(line)})
     held = repository.contents([repository.blob(commit, name) for name in files])
     if any(_LEADS_ON.search(text.decode(errors="replace")) for text in held):
         return commit[:12]
-    key = json.dumps([texts, [text.decode(errors="backslashreplace") for text in held]], sort_keys=True)
+    key = json.dumps([commands, [text.decode(errors="backslashreplace") for text in held]], sort_keys=True)
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 

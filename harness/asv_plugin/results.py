@@ -76,8 +76,7 @@ def _asv_talks() -> Iterator[None]:
 def alone(configuration: Path) -> Iterator[None]:
     """One check or bisection at a time makes and uses asv's environments: two at once were seen to remove one from each
     other. Raises StartError."""
-    if not configuration.exists():
-        raise StartError(f"no asv configuration {configuration}: name one with --config")
+    asv_folder.check(configuration)
     folder = configuration.resolve().parent / asv_folder.NAME
     with contextlib.ExitStack() as stack:
         try:
@@ -109,8 +108,7 @@ class AsvProject:
     StartError."""
 
     def __init__(self, configuration: Path, clone: Path | None = None) -> None:
-        if not configuration.exists():
-            raise StartError(f"no asv configuration {configuration}: name one with --config")
+        asv_folder.check(configuration)
         configuration, clone = configuration.resolve(), clone and clone.resolve()
         self.root = configuration.parent
         os.chdir(self.root)  # as asv does: the paths in a configuration start there

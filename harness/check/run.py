@@ -178,7 +178,6 @@ class _Counting:
         self._cases = self._common_cases()
         self.heads: dict[CaseFacts, CaseCounted] = {}
         self.binaries: dict[str, str] = {}
-        self.fingerprint: dict[str, str] = {}
         self._fingerprints: dict[str, dict[str, str]] = {}
         self.notes: dict[str, None] = {}
 
@@ -325,15 +324,17 @@ class _Counting:
             anew=options.anew,
         )
 
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """How both sides were counted: the first fingerprint that came, less what is compared."""
+        first: Mapping[str, str] = next(iter(self._fingerprints.values()), {})
+        return {name: value for name, value in first.items() if name not in verdicts.SUBJECT}
+
     def packages(self) -> list[str]:
         """The packages that differ between the sides: a line each."""
         return verdicts.packages_apart(*(self._fingerprints.get(name, {}) for name in (BASE, HEAD)))
 
     def _hear(self, report: CaseCounted, name: str, label: str) -> None:
-        if not self.fingerprint:
-            self.fingerprint = {
-                name: value for name, value in report.fingerprint.items() if name not in verdicts.SUBJECT
-            }
         if report.fingerprint:
             self._fingerprints.setdefault(name, report.fingerprint)
         case = self._cases[report.case]

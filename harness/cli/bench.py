@@ -48,8 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     asv = Path(sys.executable).with_name("asv")
     if not asv.exists():
         raise StartError(f"no asv beside {sys.executable}: use the environment that `make setup` makes, .venv")
-    if not Path(arguments.config).exists():
-        raise StartError(f"no asv configuration {arguments.config}: name one with --config")
+    asv_folder.check(Path(arguments.config))
     try:
         re.compile(arguments.bench)
     except re.error as error:

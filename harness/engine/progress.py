@@ -124,6 +124,6 @@ def line(event: Mapping[str, Any]) -> str | None:
     outcome = event["state"]
     if outcome == "counted":
         outcome = f"{event['instructions']:>18,.0f} instructions"
-    told = [note for note in event.get("notes", ()) if not note.startswith(ABOUT_THE_CLOCK)]
-    beside = [*told, *([event["why"]] if event.get("why") else [])]
+    notes = [note for note in event.get("notes", ()) if not note.startswith(ABOUT_THE_CLOCK)]
+    beside = [*notes, *([event["why"]] if event.get("why") else [])]
     return f"    {event['case']}  {outcome}  {event['seconds']:.0f} s" + "".join(f"  ({text})" for text in beside)

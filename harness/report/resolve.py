@@ -82,8 +82,7 @@ class _Resolver:
     that an environment's Python has frames that are not known."""
 
     def __init__(self, wanted: Wanted) -> None:
-        if not wanted.config.exists():
-            raise StartError(f"no asv configuration {wanted.config}: name one with --config")
+        asv_folder.check(wanted.config)
         self._wanted = wanted
         self._config = wanted.config.resolve()  # asv goes to its folder
         self._root = self._config.parent / asv_folder.NAME
