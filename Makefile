@@ -3,13 +3,17 @@
 # counts releases of torch instead of commits, and goes on where it was stopped. `make deps` installs what pip cannot.
 # `make docs` builds the manual, `make figures` makes the figures in it anew.
 
-PYTHON ?= python3.11
+# The first of these that is here, unless another one is named.
+PYTHON ?= $(firstword $(foreach minor,11 12 13 14 15,$(if $(shell command -v python3.$(minor) 2>&1),python3.$(minor))) python3.11)
 BENCH ?=
 COMMITS ?= HEAD^!
 COUNTER ?= callgrind
 SUITE ?= quick
 RELEASES ?= ALL
-VENV := .venv
+# An environment belongs to the version of Python that made it. Another one gets its own: .venv-3.13, say.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1)
+MADE_BY := $(shell sed -n 's/^version *= *\([0-9]*\.[0-9]*\).*/\1/p' .venv/pyvenv.cfg 2>&1)
+VENV := .venv$(if $(wildcard .venv/pyvenv.cfg),$(addprefix -,$(filter-out $(MADE_BY),$(VERSION))))
 BIN := $(VENV)/bin
 
 CONFIG_callgrind := asv.conf.json
@@ -59,6 +63,9 @@ setup: tools $(VENV)/tools.stamp
 
 tools:
 	@sh scripts/install_tools.sh $(PYTHON)
+	@[ $(VENV) = .venv ] || echo "Python $(VERSION) has an environment of its own, $(VENV): .venv is Python $(MADE_BY)'s"
+	@[ ! -e $(VENV)/pyvenv.cfg ] || $(BIN)/python -c '' 2>/dev/null || { \
+		echo 'the Python that $(VENV) was made with is gone: it is made anew'; $(PYTHON) -m venv --clear $(VENV); }
 
 # The pages are looked at in a real browser, with asv's scripts from npm.
 test-tools: tools

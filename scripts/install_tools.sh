@@ -7,15 +7,20 @@ python=$1
 shift
 command -v "$python" >/dev/null || { echo "no $python on PATH: install it, or name another with 'make PYTHON=...'" >&2; exit 1; }
 
-version=$("$python" -c 'import platform; print(platform.python_implementation(), platform.python_version())')
+version=$("$python" -c '
+import platform, sysconfig
+freed = ", a free-threaded build" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print(platform.python_implementation(), platform.python_version() + freed)')
 case $version in
-"CPython 3.11."*) ;;
-*)
-    echo "counting was tried with CPython 3.11 only, and $python is $version: install python3.11," \
+*,*) known= ;;
+"CPython 3.1"[1-5].*) known=yes ;;
+*) known= ;;
+esac
+if [ -z "$known" ]; then
+    echo "counting works with CPython 3.11 to 3.15, and $python is $version: install one of these," \
         "or name one with 'make PYTHON=...'" >&2
     exit 1
-    ;;
-esac
+fi
 
 missing=
 command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ] || missing="$missing valgrind"

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused, decode, encode
-from harness.engine import client
+from harness.engine import client, valgrind_tools
 from harness.engine.configuration import memory_layout
-from harness.engine.counters import FRAMES_KNOWN
 from harness.errors import CaseSkipped, HarnessError, SuiteError
 from harness.overlay import install
 from harness.overlay.git import Repository
@@ -54,7 +53,7 @@ def main() -> None:
         others = {str(_facts(workload, params)) for workload in every for params in workload.choices()}
         cases = tuple(_facts(*choice) for choice in choices)
         others -= {str(case) for case in cases}
-        send(Cases(cases, sys.version_info[:2] == FRAMES_KNOWN, tuple(sorted(others))))
+        send(Cases(cases, valgrind_tools.made_here(), tuple(sorted(others))))
         with contextlib.ExitStack() as stack:
             folders = install.TreeFolders(stack.enter_context(install.trees())) if wanted.trees else None
             pool = stack.enter_context(ThreadPoolExecutor(_JOBS_AT_ONCE))

@@ -38,8 +38,8 @@ class CaseFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Cases:
-    """The answer to Chosen; later messages name a case by its place in this list. `frames`: whether this Python's
-    frames are known, so that it can be counted by Python function. `others` are the suite's cases that were not chosen.
+    """The answer to Chosen; later messages name a case by its place in this list. `frames`: whether the tool
+    that counts by Python function is made for this machine. `others` are the suite's cases that were not chosen.
     """
 
     cases: tuple[CaseFacts, ...]

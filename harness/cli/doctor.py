@@ -78,8 +78,8 @@ def _python() -> Check:
     try:
         interpreter.check()
     except HarnessError:
-        known = ", ".join(f"{major}.{minor}" for major, minor in interpreter.TRIED)
-        return Check("Python", MISSING, f"{running}; counting was tried with {known}", "make PYTHON=python3.11", True)
+        said = f"{running}; counting works with {interpreter.KNOWN}"
+        return Check("Python", MISSING, said, "make PYTHON=python3.13", True)
     return Check("Python", HERE, running, needed=True)
 
 
@@ -142,21 +142,6 @@ def _torch() -> Check:
     return Check("torch", WORSE, "not installed yet; asv installs the pin when it first counts", "make bench")
 
 
-def _randomisation() -> Check:
-    try:
-        randomised = valgrind.find().randomised
-    except HarnessError:
-        return Check("address randomisation", WORSE, "not known without valgrind")
-    if not randomised:
-        return Check("address randomisation", HERE, "can be switched off for what is counted")
-    return Check(
-        "address randomisation",
-        WORSE,
-        "cannot be switched off here, so counts may move by up to 0.7 %",
-        "allow the system call personality (docker run --security-opt seccomp=unconfined); setarch is in util-linux",
-    )
-
-
 def _tool(tool: valgrind_tools.Tool) -> Callable[[], Check]:
     def look() -> Check:
         with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
@@ -183,7 +168,6 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     _program("g++", packages("g++"), needed=False, why="Inductor, C++ statements"),
     _program("git", packages("git"), needed=True),
     _torch,
-    _randomisation,
     _tool(valgrind_tools.READABLE),
     _tool(valgrind_tools.FRAMES),
     _program("chromium", packages("chromium"), needed=False, why="tests of the pages"),

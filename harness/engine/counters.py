@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import platform
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,22 +16,18 @@ from harness.inside import notes
 from harness.inside.counters import COUNTERS
 from harness.profile import callgrind_format
 
-#: The Python whose frames client_requests.c tells the tool about.
-FRAMES_KNOWN = (3, 11)
-
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
     """What starts a server: what stands before the interpreter on its command line (valgrind, or nothing), and
     variables besides its own.
 
-    `facts` is what the counter adds to the fingerprint, `warning` what makes its counts less trustworthy.
+    `facts` is what the counter adds to the fingerprint.
     """
 
     command: tuple[str, ...] = ()
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     facts: dict[str, str] = dataclasses.field(default_factory=dict)
-    warning: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +55,6 @@ def _launch_readable(sandbox: Path) -> Launch:
 
 
 def _launch_frames(sandbox: Path) -> Launch:
-    if sys.version_info[:2] != FRAMES_KNOWN:
-        raise StartError(
-            f"the frames of Python {platform.python_version()} are not known here, only those of CPython "
-            f"{'.'.join(map(str, FRAMES_KNOWN))}: {valgrind_tools.FRAMES.instead}"
-        )
     return _under_own_tool(valgrind_tools.FRAMES, sandbox, f"--frames-out-file={sandbox}/out/%p")
 
 
@@ -85,8 +74,7 @@ def _under_valgrind(tool: str, sandbox: Path, *options: str) -> Launch:
     return Launch(
         command=installed.command(tool, f"{sandbox}/log", *options),
         environment={"VALGRIND_LIB": str(folder)} if linked else {},
-        facts={"valgrind": installed.version, "address randomisation": "on" if installed.randomised else "off"},
-        warning=_RANDOMISED if installed.randomised else None,
+        facts={"valgrind": installed.version},
     )
 
 
@@ -106,11 +94,6 @@ def _system_calls_in(profile: str) -> dict[str, int]:
         made[_MAKE[function]] += calls
     return dict(made)
 
-
-_RANDOMISED = (
-    "address randomisation cannot be switched off here (setarch -R is missing or forbidden), so counts may "
-    "move by up to 0.7 % between runs; in a container, allow the system call personality"
-)
 
 COUNTER_KINDS: dict[str, CounterKind] = {
     kind.name: kind

@@ -3,8 +3,8 @@
  * A valgrind tool that tells on behalf of which Python function each instruction was executed. Linked with valgrind's own
  * libraries, so under valgrind's licence; the rest of this project is not (see LICENSE).
  *
- * CPython keeps the frame that it is in where anyone can read it: the current thread's state points to it, and each frame
- * to its code and to its caller. So nothing is put into the interpreter and nothing in it is switched off: before each
+ * CPython keeps the frame that it is in where anyone can read it: each thread's state points to it, and each frame to its
+ * code and to its caller. So nothing is put into the interpreter and nothing in it is switched off: before each
  * stretch of instructions this tool looks there. The program executes the same instructions as under the counting tools,
  * to the instruction, and the call paths are exact. What a thread executes while another one holds the interpreter's lock
  * belongs to the frame that it was last seen in itself.
@@ -129,7 +129,8 @@ struct seen {
 struct thread {
     struct seen *stack;
     SizeT depth, size;
-    Addr self; /* its pthread_self() */
+    Addr self;    /* its pthread_self() */
+    Addr pointer; /* what pointed to its frame, where that is not its state: see is_settled() */
 };
 static struct thread *threads;
 static struct thread *thread; /* the one that runs */
@@ -139,11 +140,6 @@ static ULong total;
 static UInt dumps;
 static struct whereabouts where;
 static const HChar *out_file = "frames.out.%p";
-
-static Addr word(Addr at)
-{
-    return *(const Addr *)at;
-}
 
 static Bool readable(Addr at, SizeT bytes)
 {
@@ -164,7 +160,7 @@ static HChar *text(Addr string)
 
 static struct code *code_at(Addr at)
 {
-    const Addr file = word(at + where.code_file), name = word(at + where.code_name);
+    const Addr file = word_at(at + where.code_file), name = word_at(at + where.code_name);
     for (const void *version = NULL;; version = (const HChar *)version + 1) {
         Bool made;
         struct code *code = find_or_make(&codes, (const void *)at, version, sizeof *code, &made);
@@ -184,8 +180,23 @@ static Bool is_frame(Addr frame)
 {
     if (!readable(frame, where.frame_bytes))
         return False;
-    const Addr code = word(frame + where.frame_code);
-    return readable(code, where.code_bytes) && word(code + where.object_type) == where.code_type;
+    const Addr code = code_of(&where, frame);
+    return readable(code, where.code_bytes) && word_at(code + where.object_type) == where.code_type;
+}
+
+/* This frame, or the first one outside it that is a function's; 0 if there is none. What cannot be read is given back. */
+static Addr of_function(Addr frame)
+{
+    while (frame != 0 && readable(frame, where.frame_bytes) &&
+           (is_of_no_function(&where, frame) || (is_frame(frame) && is_no_function(&where, code_of(&where, frame)))))
+        frame = word_at(frame + where.frame_previous);
+    return frame;
+}
+
+/* The function's frame that called this one's. */
+static Addr caller_of(Addr frame)
+{
+    return of_function(word_at(frame + where.frame_previous));
 }
 
 static void push(Addr frame, Bool called)
@@ -195,7 +206,7 @@ static void push(Addr frame, Bool called)
         thread->stack = VG_(realloc)("frames.stack", thread->stack, thread->size * sizeof *thread->stack);
     }
     struct node *parent = thread->depth == 0 ? &nowhere : thread->stack[thread->depth - 1].node;
-    struct code *code = code_at(word(frame + where.frame_code));
+    struct code *code = code_at(code_of(&where, frame));
     Bool made;
     struct node *node = find_or_make(&nodes, parent, code, sizeof *node, &made);
     if (made) {
@@ -210,12 +221,12 @@ static void push(Addr frame, Bool called)
 static void push_all(Addr frame)
 {
     UInt depth = 0;
-    for (Addr at = frame; at != 0; at = word(at + where.frame_previous), depth++)
+    for (Addr at = frame; at != 0; at = caller_of(at), depth++)
         if (depth > 100000 || !is_frame(at))
             return;
     Addr *found = VG_(malloc)("frames.walk", (depth + 1) * sizeof *found);
     UInt number = 0;
-    for (Addr at = frame; at != 0; at = word(at + where.frame_previous))
+    for (Addr at = frame; at != 0; at = caller_of(at))
         found[number++] = at;
     while (number > 0)
         push(found[--number], False);
@@ -233,15 +244,16 @@ static SizeT depth_of(Addr frame)
 
 static void move_to(Addr frame)
 {
+    frame = of_function(frame);
     if (frame == 0) {
         thread->depth = 0;
         return;
     }
     if (!is_frame(frame))
         return; /* looked at in the middle of being entered: the next look will find it */
-    const Addr previous = word(frame + where.frame_previous);
+    const Addr previous = caller_of(frame);
     SizeT depth = depth_of(frame);
-    if (depth > 0 && thread->stack[depth - 1].node->code == code_at(word(frame + where.frame_code))) {
+    if (depth > 0 && thread->stack[depth - 1].node->code == code_at(code_of(&where, frame))) {
         thread->depth = depth;
         return;
     }
@@ -255,6 +267,23 @@ static void move_to(Addr frame)
     push_all(frame);
 }
 
+/* Whether what points to this frame has been set: see entry_within in frames.h. */
+static Bool is_settled(Addr state, Addr frame)
+{
+    const Addr pointer = word_at(state + where.thread_frame);
+    if (pointer == thread->pointer)
+        return True;
+    if (thread->depth > 0 && depth_of(frame) == 0) {
+        if (!is_frame(frame))
+            return False;
+        const Addr entry = word_at(frame + where.frame_previous);
+        if ((entry > pointer ? entry - pointer : pointer - entry) > where.entry_within)
+            return False;
+    }
+    thread->pointer = pointer;
+    return True;
+}
+
 /* One stretch of instructions that are executed together, as it was translated. */
 struct stretch {
     UWord instructions;
@@ -265,11 +294,11 @@ struct stretch {
 
 static VG_REGPARM(1) void charge(struct stretch *stretch)
 {
-    const Addr state = where.thread_state == 0 ? 0 : word(where.thread_state);
-    if (state != 0 && word(state + where.state_thread) == thread->self) {
-        const Addr frame = word(word(state + where.state_cframe) + where.cframe_frame);
+    const Addr state = state_of(&where, thread->self);
+    if (state != 0) {
+        const Addr frame = frame_of(&where, state);
         const Addr known = thread->depth == 0 ? 0 : thread->stack[thread->depth - 1].frame;
-        if (frame != known)
+        if ((where.entry_within == 0 || is_settled(state, frame)) && frame != known)
             move_to(frame);
     }
     const struct node *node = thread->depth == 0 ? &nowhere : thread->stack[thread->depth - 1].node;

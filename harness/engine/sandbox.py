@@ -28,7 +28,6 @@ import os
 import shutil
 import site
 import stat
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -36,8 +35,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.engine import bytecode
-from harness.engine.valgrind import c_compiler
+from harness.engine import bytecode, extension
 from harness.errors import StartError, SuiteError
 from harness.system import asv_folder, private
 
@@ -104,7 +102,7 @@ class Sandbox:
             if not link.exists() and not link.is_symlink():
                 link.symlink_to(entry)
         bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"))
-        self._compile(with_valgrind)
+        extension.add(self.site, with_valgrind)
 
     def _copy_what_runs_inside(self, target: Path) -> None:
         """The harness as a server sees it: `inside`, whose door is the package's, and what both ends share. What else
@@ -113,27 +111,6 @@ class Sandbox:
         shutil.copyfile(_HARNESS / "inside/door.py", target / "__init__.py")
         for name in SHARED:
             shutil.copyfile(_HARNESS / name, target / name)
-
-    def _compile(self, with_valgrind: bool) -> None:
-        compiler = c_compiler()
-        headers = sysconfig.get_path("include")
-        if not os.path.exists(os.path.join(headers, "Python.h")):
-            raise StartError(
-                f"no Python.h in {headers}: install the interpreter's headers "
-                "(Debian, Ubuntu: apt-get install python3-dev)"
-            )
-        command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
-        command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
-        command += [str(_HARNESS / "inside" / name) for name in ("client_requests.c", "allocators.c")]
-        command += ["-o", str(self.site / "_client_requests.so")]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if "valgrind/callgrind.h" in result.stderr:
-            raise StartError(
-                "valgrind's header valgrind/callgrind.h is not installed: "
-                "install valgrind's development files (Debian's package valgrind has them)"
-            )
-        if result.returncode != 0:
-            raise StartError(f"{compiler} could not compile the harness's extension:\n{result.stderr}")
 
     def profiles_of(self, worker: int) -> list[Path]:
         """What the counter wrote for one process; the pid of another may begin with the same digits."""

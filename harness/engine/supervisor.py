@@ -104,7 +104,7 @@ class Supervisor:
     def remarks(self) -> list[str]:
         """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
         is built once more. Complete once `start` has returned: the first server says what it found."""
-        remarks = (self._launch.warning, self._overlay, cache.doubt(), *self._server_notes)
+        remarks = (self._overlay, cache.doubt(), *self._server_notes)
         return [str(note) for note in remarks if note is not None]
 
     # The loop

@@ -19,21 +19,15 @@ _BYTES = re.compile(r"unhandled instruction bytes: ((?:0x[0-9A-Fa-f]+ ?)+)")
 
 @dataclasses.dataclass(frozen=True)
 class Valgrind:
-    """A valgrind that was found and answers. `launcher` comes before it on a command line."""
+    """A valgrind that was found and answers. It places what it runs at addresses of its own choice, the same in every
+    run, whether or not the kernel randomises those that it chooses."""
 
     path: str
     version: str
-    launcher: tuple[str, ...]
-
-    @property
-    def randomised(self) -> bool:
-        """Whether addresses stay randomised because nothing here may switch that off."""
-        return not self.launcher
 
     def command(self, tool: str, log_folder: str, *options: str) -> tuple[str, ...]:
         """Everything before the interpreter. Each process of the server writes a log of its own, named by its pid."""
         return (
-            *self.launcher,
             self.path,
             f"--tool={tool}",
             *options,
@@ -77,7 +71,7 @@ def find() -> Valgrind:
     match = re.fullmatch(r"valgrind-(\S+)\s*", answer.stdout)
     if answer.returncode != 0 or match is None:
         raise StartError(f"`{path} --version` answered {answer.stdout + answer.stderr!r}: {_INSTALL}")
-    return Valgrind(path, match[1], _launcher())
+    return Valgrind(path, match[1])
 
 
 def c_compiler() -> str:
@@ -86,15 +80,6 @@ def c_compiler() -> str:
     if compiler is None:
         raise StartError("no C compiler (`gcc` or `cc`) on PATH: install one (Debian, Ubuntu: apt-get install gcc)")
     return compiler
-
-
-def _launcher() -> tuple[str, ...]:
-    """setarch, which switches address randomisation off for what it starts; nothing where that is forbidden."""
-    setarch = shutil.which("setarch")
-    if setarch is None:
-        return ()
-    allowed = subprocess.run([setarch, "-R", "true"], capture_output=True).returncode == 0
-    return (setarch, "-R") if allowed else ()
 
 
 def reason_in(log: str) -> str | None:

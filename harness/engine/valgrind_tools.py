@@ -106,9 +106,14 @@ def _command(valgrind: Valgrind, tool: Tool) -> list[str]:
     ]
 
 
+def made_here() -> bool:
+    """Whether these tools are made for this machine."""
+    return platform.machine() in _MACHINES
+
+
 def _machine(tool: Tool) -> str:
     machine = platform.machine()
-    if machine not in _MACHINES:
+    if not made_here():
         raise StartError(
             f"{tool.what} is made for {', '.join(_MACHINES)} only, this machine is {machine}: {tool.instead}"
         )

@@ -3,9 +3,13 @@
  * An allocator that has a past finds, splits and joins the pieces which that past has left, each at a cost of its own: by
  * chance up to 2 % of a small operator. Here every free piece is taken and never given back, so that whatever is allocated
  * from now on is laid down one after the other.
+ *
+ * Assumed of Python, in 3.11 to 3.15: its own allocator serves blocks of up to 512 bytes, from pools of one size that are
+ * aligned to 16 KiB and begin with the number of blocks in use. Of glibc, from 2.33 on: see take_free_pieces(); another C
+ * library's heap is left as it is.
  */
 #define PY_SSIZE_T_CLEAN
-#include "allocators.h"
+#include "methods.h"
 
 #include <malloc.h>
 #include <stdint.h>
@@ -69,18 +73,42 @@ static void take_free_pieces(void)
 }
 #endif
 
+/* How many blocks are in use of the pool that this block of Python's lies in. Volatile: a compiler may hold that nobody
+ * else can write beside what it has just been given. */
+static uint32_t used_beside(const void *block)
+{
+    const volatile uintptr_t place = (uintptr_t)block;
+    const uintptr_t at = place;
+    return *(const volatile uint32_t *)(at - at % POOL);
+}
+
 /* Python: until the block is the only one of its pool. */
 static void take_free_blocks(void)
 {
-#if PY_VERSION_HEX >= 0x030A0000 && !defined(Py_GIL_DISABLED)
     for (size_t size = HEADER; size <= LARGEST_BLOCK; size += HEADER)
         for (int number = 0; number < PIECES; number++) {
-            const uintptr_t block = (uintptr_t)PyObject_Malloc(size);
-            const uint32_t *const used = (uint32_t *)(block - block % POOL);
-            if (block == 0 || *used == 1)
+            const void *const block = PyObject_Malloc(size);
+            if (block == NULL || used_beside(block) == 1)
                 break;
         }
-#endif
+}
+
+const char *check_allocators(void)
+{
+    enum { BLOCKS = 80 }; /* more than two pools hold */
+    void *blocks[BLOCKS];
+    int made = 0, together = 0, holds = 1;
+    for (uint32_t before = 0; made < BLOCKS && (blocks[made] = PyObject_Malloc(LARGEST_BLOCK)) != NULL; made++) {
+        const uint32_t used = used_beside(blocks[made]);
+        if (made > 0 && (uintptr_t)blocks[made - 1] / POOL == (uintptr_t)blocks[made] / POOL) {
+            holds = holds && used == before + 1;
+            together++;
+        }
+        before = used;
+    }
+    while (made > 0)
+        PyObject_Free(blocks[--made]);
+    return holds && together > BLOCKS / 2 ? NULL : "Python's allocator is not its own, or keeps its blocks in another way";
 }
 
 PyObject *renew_allocators(PyObject *self, PyObject *unused)

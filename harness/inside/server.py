@@ -31,7 +31,7 @@ from importlib import _bootstrap_external
 from typing import Any, NoReturn
 
 from harness import protocol
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StartError
 from harness.inside import counters, rules, worker
 
 _MAPS = "/proc/self/maps"
@@ -51,6 +51,7 @@ def main() -> None:
         with open(protocol.SERVER_CONFIGURATION) as file:
             configuration = json.load(file)
         client_requests = importlib.import_module("_client_requests")
+        _check(client_requests)
         client_requests.place_context_variables()
         _keep_names(configuration["site"])
         _read_bytecode(configuration["site"], configuration["bytecode"])
@@ -92,6 +93,17 @@ def _serve(
         gc.enable()
         memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
         worker.live(request, reports, tool, suite_rules, memory)
+
+
+def _check(client_requests: Any) -> None:
+    """Raises StartError where the interpreter's insides are not as the C sources assume."""
+    try:
+        client_requests.check_assumptions()
+    except RuntimeError as wrong:
+        raise StartError(
+            f"CPython {platform.python_version()} is not built as counting assumes: {wrong}; use another build of it, "
+            "such as your distribution's"
+        ) from None
 
 
 def _keep_names(folder: str) -> None:

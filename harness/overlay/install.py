@@ -18,6 +18,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from harness.errors import HarnessError, OverlayError
 from harness.overlay import pytorch_files, tree, wheels
 from harness.overlay.git import Repository
@@ -140,12 +142,21 @@ def suits(requirements: Path) -> bool:
         folder = installed()
         record = None if folder is None else tree.record_in(folder)
         version = pinned().version
-        pin = re.search(r"^torch==([^\s;#]+)", requirements.read_text(), re.MULTILINE)
+        pin = _pin(requirements.read_text())
     except (HarnessError, OSError):
         return False
     if record is None or pin is None:
         return False
-    return record.version == version and pin[1] in (version, version.partition("+")[0])
+    return record.version == version and pin in (version, version.partition("+")[0])
+
+
+def _pin(requirements: str) -> str | None:
+    """The version of torch that these pin for this Python."""
+    for line in re.findall(r"^torch==[^#\n]+", requirements, re.MULTILINE):
+        pin = Requirement(line)
+        if pin.marker is None or pin.marker.evaluate():
+            return str(pin.specifier).removeprefix("==")
+    return None
 
 
 def _set_aside() -> None:

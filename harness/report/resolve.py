@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.engine.counters import FRAMES_KNOWN
 from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.store import records
 from harness.store.records import CaseKey, KeptCount
@@ -86,7 +85,6 @@ class _Resolver:
         self._wanted = wanted
         self._config = wanted.config.resolve()  # asv goes to its folder
         self._root = self._config.parent / asv_folder.NAME
-        self._frames_unknown = False
         self._project: AsvProject | None = None
 
     def commit(self, name: str) -> str:
@@ -125,7 +123,7 @@ class _Resolver:
             return View(count, count, ("(by Python function: --python)",) if by_python is not None else ())
         if by_python is None:
             remark = "by C function, since the view by Python function could not be had: see above"
-            return View(count, count, (remark,), failed=not self._frames_unknown)
+            return View(count, count, (remark,), failed=True)
         whole, parts = (either.record["instructions per call"] for either in (count, by_python))
         remark = f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})"
         return View(count, by_python, (remark,))
@@ -151,8 +149,6 @@ class _Resolver:
     def _count(self, commit: str, counter: str, benchmark: str) -> None:
         """Count the chosen cases as `python -m harness count` does, in the environment with `commit` in it. What it has
         to say goes to standard error; whether it came to something shows by what is kept."""
-        if self._frames_unknown and counter == "frames":
-            return
         try:
             from harness.asv_plugin.results import AsvProject
         except ModuleNotFoundError as error:
@@ -164,14 +160,6 @@ class _Resolver:
             self._project = AsvProject(self._config)
         project = self._project
         python = project.python(commit, exactly=True)
-        if counter == "frames" and (version := _version(python)) != FRAMES_KNOWN:
-            self._frames_unknown = True
-            print(
-                f"no view by Python function: it knows the frames of Python {_dotted(FRAMES_KNOWN)}, this environment "
-                f"has {_dotted(version)}",
-                file=sys.stderr,
-            )
-            return
         print(f"counting {benchmark} at {commit[:10]} ({counter})", file=sys.stderr, flush=True)
         command = [
             python,
@@ -189,13 +177,3 @@ class _Resolver:
         names = {"CONF_DIR": str(project.root), "COMMIT": commit, "ENV_NAME": project.environment_name("callgrind")}
         surroundings = {**os.environ, **{f"ASV_{name}": value for name, value in names.items()}}
         subprocess.run(command, cwd=project.root, env=surroundings, stdout=sys.stderr)
-
-
-def _version(python: str) -> tuple[int, ...]:
-    statement = "import sys; print(*sys.version_info[:2])"
-    answer = subprocess.run([python, "-c", statement], capture_output=True, text=True).stdout
-    return tuple(map(int, answer.split()))
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))

@@ -159,11 +159,12 @@ def test_make_changes_no_system_unasked(tmp_path):
     """As an ordinary user: what is missing is named, with the command, and nothing is run."""
     for tool in ("sh", "g++", "apt-get"):
         (tmp_path / tool).symlink_to(shutil.which(tool) or "/bin/false")
-    (tmp_path / "python3.11").symlink_to(os.path.realpath(sys.executable))
+    python = f"python3.{sys.version_info.minor}"
+    (tmp_path / python).symlink_to(os.path.realpath(sys.executable))
     for name, text in (("id", "echo 1000"), ("sudo", "echo sudo was run; exit 1")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    command = ["sh", "scripts/install_tools.sh", "python3.11", "npm"]
+    command = ["sh", "scripts/install_tools.sh", python, "npm"]
     for more, status, said in (({}, 1, "'make deps' installs what is missing"), ({"INSTALL": "yes"}, 1, "installing:")):
         surroundings = {"PATH": str(tmp_path), **more}
         answer = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=60)

@@ -73,7 +73,7 @@ def test_a_profile_is_kept_with_the_count_and_adds_up_to_it(monkeypatch, tmp_pat
     counts = callgrind_format.parse(gzip.decompress(packed.read_bytes()).decode())
     assert counts.total == counted.total == sum(spent.own for spent in counts.functions.values())
     assert 0 < counted.overhead < counted.total / 100
-    assert "valgrind" in counted.fingerprint and counted.fingerprint["address randomisation"] in ("on", "off")
+    assert "valgrind" in counted.fingerprint
 
 
 def test_an_instruction_that_valgrind_does_not_know_is_named_with_the_cure():
@@ -91,7 +91,7 @@ def test_a_killed_server_under_valgrind_is_replaced():
 
 
 def test_without_valgrind_nothing_starts_and_the_cure_is_named(tmp_path):
-    for tool in ("gcc", "cc", "setarch"):
+    for tool in ("gcc", "cc"):
         if shutil.which(tool):
             (tmp_path / tool).symlink_to(shutil.which(tool))
     answer = count_elsewhere(PATH=str(tmp_path))
@@ -120,13 +120,6 @@ def test_without_valgrinds_headers_the_package_is_named(tmp_path):
     )
     answer = count_elsewhere(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
     assert answer.returncode == 1 and "header valgrind/callgrind.h is not installed" in answer.stderr
-
-
-def test_where_randomisation_cannot_be_switched_off_it_warns_and_counts(tmp_path):
-    program(tmp_path / "bin", "setarch", "exit 1")
-    answer = count_elsewhere(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
-    assert answer.returncode == 0, answer.stderr
-    assert "address randomisation cannot be switched off here" in answer.stderr
 
 
 def test_a_temporary_folder_that_cannot_be_written_is_passed_over(tmp_path):

@@ -75,7 +75,7 @@ def elsewhere(tmp_path: Path, *without: str) -> valgrind.Valgrind:
     (prefix / "bin").mkdir()
     (prefix / "bin/valgrind").write_text(f'#!/bin/sh\nexec {found.path} "$@"\n')
     (prefix / "bin/valgrind").chmod(0o755)
-    return valgrind.Valgrind(str(prefix / "bin/valgrind"), found.version, found.launcher)
+    return valgrind.Valgrind(str(prefix / "bin/valgrind"), found.version)
 
 
 @pytest.mark.parametrize(

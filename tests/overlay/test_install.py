@@ -306,6 +306,8 @@ def test_pip_may_find_a_tree_only_where_it_would_leave_the_wheel_alone(installed
     assert not suits("torch==1.0\n")  # nothing is laid
     installed.lay("python")
     assert suits("torch==1.0\nnumpy==2\n") and suits("numpy==2\ntorch==1.0  # the pin\n")
+    assert suits("torch==9; python_version < '3'\ntorch==1.0; python_version >= '3'  # the pin\n")
+    assert not suits("torch==1.0; python_version < '3'\ntorch==9; python_version >= '3'\n")
     for other in ("torch==1.1\n", "torch>=1.0\n", "torch==1.0.1\n", "numpy==2\n"):
         assert not suits(other), other
     assert not install.suits(tmp_path / "nowhere")

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from harness.report import explain, resolve
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.asv
@@ -130,17 +129,6 @@ def test_a_configuration_elsewhere_is_counted_in_its_own_folder(published, monke
     assert answer.stderr.count("counting work.Work") == 2
     numbers = [published.result(commit, "work.Work")[2] for commit in commits]
     assert [told["base instructions per call"], told["head instructions per call"]] == numbers
-
-
-def test_a_python_whose_frames_are_not_known_gets_the_c_view(published, monkeypatch, capsys):
-    monkeypatch.chdir(published.folder)
-    monkeypatch.setenv("HOME", str(published.folder))
-    monkeypatch.setattr(resolve, "FRAMES_KNOWN", (3, 7))
-    wanted = resolve.Wanted(published.folder / "asv.conf.json", "work.Work", ("turns=200", "times=once"), python=True)
-    assert explain.explain(explain.Options(wanted), published.commits["equal"]) == 0
-    told = capsys.readouterr()
-    assert "no view by Python function: it knows the frames of Python 3.7, this environment has 3.11" in told.err
-    assert "by C function, since the view by Python function could not be had" in told.out
 
 
 @pytest.mark.parametrize(

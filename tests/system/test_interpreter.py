@@ -19,7 +19,7 @@ from harness.system import interpreter
 from tests.conftest import ROOT, SUITES
 
 
-@pytest.fixture(params=[(3, 10), (3, 12), (3, 13), (4, 0)], ids=str)
+@pytest.fixture(params=[(3, 10), (3, 16), (4, 0)], ids=str)
 def another(request, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (*request.param, 1))
     monkeypatch.setattr(platform, "python_version", lambda: ".".join(map(str, (*request.param, 1))))
@@ -34,43 +34,47 @@ def test_another_version_is_refused_before_a_server_starts(tmp_path, monkeypatch
     monkeypatch.setattr(subprocess, "Popen", None)  # nothing may be started
     loop = find(SUITES / "plain", "loops.Loop")
     with pytest.raises(
-        StartError, match=r"tried with CPython 3\.11 only, and .* is CPython \d\.\d+\.1: use an environ"
+        StartError, match=r"works with CPython 3\.11 to 3\.15, and .* is CPython \d\.\d+\.1: use an environ"
     ):
         client.start(workload.configuration_for(loop, directory=str(tmp_path)))
 
 
-@pytest.mark.parametrize(("name", "value"), [("PyPy", "3.11"), ("CPython", "a build without the lock")])
+@pytest.mark.parametrize(("name", "value"), [("PyPy", None), ("CPython", 1)])
 def test_another_implementation_is_refused(monkeypatch, name, value):
     monkeypatch.setattr(platform, "python_implementation", lambda: name)
-    monkeypatch.setattr(interpreter.sysconfig, "get_config_var", lambda variable: value != "3.11")
-    with pytest.raises(StartError, match=f"{name} .*{'' if value == '3.11' else 'without the lock'}: use"):
+    monkeypatch.setattr(interpreter.sysconfig, "get_config_var", lambda variable: value)
+    with pytest.raises(StartError, match=f"is {name} .*{', a free-threaded build' if value else ''}: use"):
         interpreter.check()
 
 
 def test_the_project_says_the_same_everywhere():
-    (known,) = interpreter.TRIED
-    assert (
-        f'requires-python = ">={known[0]}.{known[1]},<{known[0]}.{known[1] + 1}"'
-        in (ROOT / "pyproject.toml").read_text()
-    )
-    assert f'"CPython {known[0]}.{known[1]}."*' in (ROOT / "scripts/install_tools.sh").read_text()
+    first, last = interpreter.TRIED[0], interpreter.TRIED[-1]
+    assert tuple((3, minor) for minor in range(first[1], last[1] + 1)) == interpreter.TRIED
+    assert f'requires-python = ">=3.{first[1]},<3.{last[1] + 1}"' in (ROOT / "pyproject.toml").read_text()
+    script = (ROOT / "scripts/install_tools.sh").read_text()
+    assert f"counting works with {interpreter.KNOWN}, and" in script
+    assert f'"CPython 3.1"[{first[1] - 10}-{last[1] - 10}].*)' in script
 
 
-def test_make_refuses_another_python(tmp_path):
+@pytest.mark.parametrize(
+    "says", ["CPython 3.10.13", "CPython 3.16.0", "CPython 3.13.5, a free-threaded build", "PyPy 3.11.2"]
+)
+def test_make_refuses_another_python(tmp_path, says):
     fake = tmp_path / "python3.13"
-    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c \"print('CPython 3.13.5')\"\n")
+    fake.write_text(f"#!/bin/sh\necho '{says}'\n")
     fake.chmod(0o755)
     command = ["make", "setup", f"PYTHON={fake}"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert answer.returncode != 0
-    assert f"tried with CPython 3.11 only, and {fake} is CPython 3.13.5: install python3.11" in answer.stderr
+    assert f"counting works with CPython 3.11 to 3.15, and {fake} is {says}: install one of these" in answer.stderr
 
 
 def others() -> list[Path]:
-    """Other Pythons of this machine, to be refused for real."""
+    """Pythons of this machine that are not known, to be refused for real."""
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
-    found = [path for folder in folders if folder.is_dir() for path in folder.glob("python3.1[0-9]")]
-    return [path for path in found if path.name != "python3.11"]
+    found = [path for folder in folders if folder.is_dir() for path in folder.glob("python3.[0-9]*")]
+    known = {f"python3.{minor}" for _, minor in interpreter.TRIED}
+    return [path for path in found if re.fullmatch(r"python3\.\d+", path.name) and path.name not in known]
 
 
 def test_every_other_python_of_this_machine_says_the_sentence():
@@ -81,5 +85,5 @@ def test_every_other_python_of_this_machine_says_the_sentence():
         command = [python, "-m", "harness", "count", "loops.Loop", "--benchmarks", str(SUITES / "plain")]
         answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert answer.returncode == 1 and re.match(
-            r"harness: counting was tried with CPython 3\.11 only", answer.stderr
+            r"harness: counting was works with CPython 3\.11 to 3\.15", answer.stderr
         )

@@ -1,5 +1,6 @@
 """Work whose Python calls are known one by one."""
 
+import functools
 import hashlib
 import threading
 import types
@@ -73,6 +74,40 @@ class Frames(Workload):
         repr(Made())
         unwind()
         even(6)
+
+
+async def answer(number):
+    return number
+
+
+async def ask():
+    return await answer(3) + await answer(4)
+
+
+def finish(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+
+
+def delegate(upto):
+    yield from numbers(upto)
+
+
+def add(one, other):
+    return one + other
+
+
+class Between(Workload):
+    """Coroutines, generators that delegate, and Python called by machine code that Python called."""
+
+    calls = 3
+
+    def work(self):
+        finish(ask())
+        functools.reduce(add, map(key, ["a", "bb", "ccc"]))
+        list(delegate(3))
 
 
 class Renewed(Workload):

@@ -1,0 +1,63 @@
+"""Build the extension, the C of inside/, for the interpreter that runs.
+
+It takes a second, since CPython's own headers are large, and every session needs it. So what was built is kept in the
+cache folder, under a name that says what it was built of, by what and for what.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from harness.engine import valgrind
+from harness.errors import StartError
+from harness.system import cache
+
+_INSIDE = Path(__file__).parent.parent / "inside"
+NAME = "_client_requests.so"
+
+
+def add(folder: Path, with_valgrind: bool) -> None:
+    """Put the extension into `folder`, built against valgrind's headers or without any request to it. Raises
+    StartError."""
+    compiler = valgrind.c_compiler()
+    headers = sysconfig.get_path("include")
+    if not os.path.exists(os.path.join(headers, "Python.h")):
+        raise StartError(
+            f"no Python.h in {headers}: install the interpreter's headers "
+            f"(Debian, Ubuntu: apt-get install python{sys.version_info.major}.{sys.version_info.minor}-dev)"
+        )
+    command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
+    command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
+    made, cached = folder / NAME, _cached(command, valgrind.find().version if with_valgrind else "")
+    if cache.find(cached) is not None:
+        shutil.copyfile(cached, made)
+        return
+    _compile([*command, *(str(source) for source in _sources("*.c")), "-o", str(made)])
+    cache.store(made, cached)
+
+
+def _sources(pattern: str) -> list[Path]:
+    return sorted(_INSIDE.glob(pattern))
+
+
+def _cached(command: list[str], version: str) -> Path:
+    compiler = os.stat(command[0])
+    texts = [source.read_text() for source in _sources("*.[ch]")]
+    key = cache.key([*texts, *command, sys.version, version, str(compiler.st_size), str(compiler.st_mtime_ns)])
+    return cache.folder() / f"extension-{key}" / NAME
+
+
+def _compile(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True)
+    if "valgrind/callgrind.h" in result.stderr:
+        raise StartError(
+            "valgrind's header valgrind/callgrind.h is not installed: "
+            "install valgrind's development files (Debian's package valgrind has them)"
+        )
+    if result.returncode != 0:
+        raise StartError(f"{command[0]} could not compile the harness's extension:\n{result.stderr}")

@@ -1,0 +1,33 @@
+/* What the extension consists of: Python's methods, each in the source that is named above it. A check returns NULL, or a
+ * sentence of what is not as its source assumes; Python's error may be set beside it. */
+#ifndef METHODS_H
+#define METHODS_H
+
+#include <Python.h>
+
+/* client_requests.c; `forked` is whether this process was forked by the workload. */
+extern int forked;
+
+/* context_variables.c */
+PyObject *place_context_variables(PyObject *self, PyObject *unused);
+const char *check_context_variables(void);
+
+/* type_versions.c */
+PyObject *know_types(PyObject *self, PyObject *tuple);
+PyObject *renew_type_versions(PyObject *self, PyObject *name);
+const char *check_type_versions(void);
+
+/* allocators.c; a page, in bytes, is also what the stack is placed by */
+enum { PAGE = 4096 };
+PyObject *renew_allocators(PyObject *self, PyObject *unused);
+const char *check_allocators(void);
+
+/* fork_server.c */
+PyObject *serve(PyObject *self, PyObject *control);
+const char *check_forks(void);
+
+/* frames.c */
+void tell_frames(void);
+const char *check_frames(void);
+
+#endif
