@@ -20,7 +20,7 @@ CONFIG_callgrind := asv.conf.json
 CONFIG_readable := asv.readable.conf.json
 CONFIG = $(or $(CONFIG_$(COUNTER)),$(error COUNTER is '$(COUNTER)'; known are callgrind and readable))
 
-.PHONY: bench releases test test-fast test-asv test-torch-native test-torch docs figures setup deps tools test-tools
+.PHONY: bench releases test test-fast test-asv test-torch-native test-torch test-worlds docs figures setup deps tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
@@ -47,6 +47,12 @@ test-torch-native: MARKS = torch_native
 test-torch: MARKS = torch
 test-fast test-asv test-torch-native test-torch: setup test-tools $(VENV)/test.stamp
 	$(TESTS) -m '$(MARKS)' $(PYTEST)
+
+# Tests in other Debians, with other Pythons and valgrinds. As root: each world is a root folder, made with debootstrap.
+WORLDS ?=
+test-worlds: setup
+	@sh scripts/install_tools.sh $(PYTHON) debootstrap
+	@$(BIN)/python scripts/test_worlds.py $(WORLDS)
 
 # The manual, in build/docs.
 docs: setup $(VENV)/test.stamp

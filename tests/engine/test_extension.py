@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,31 @@ def test_without_pythons_headers_the_package_is_named(tmp_path, monkeypatch):
     version = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
     with pytest.raises(StartError, match=rf"no Python\.h in /nonexistent.*apt-get install {version}"):
         extension.add(tmp_path, with_valgrind=False)
+
+
+def test_it_compiles_for_arm64(tmp_path):
+    """Compiles: nothing was run there. The headers are this machine's, whose sizes of numbers are arm64's."""
+    compiler = shutil.which("aarch64-linux-gnu-gcc")
+    if compiler is None:
+        pytest.skip("no aarch64-linux-gnu-gcc here; make test-worlds has one")
+    python = extension.sysconfig.get_path("include")
+    (tmp_path / "valgrind").symlink_to("/usr/include/valgrind")
+    # Debian keeps one of Python's headers in a folder for each kind of machine.
+    (tmp_path / "aarch64-linux-gnu").symlink_to("/usr/include/x86_64-linux-gnu")
+    sources = [str(source) for source in extension._sources("*.c")]
+    for flag in ("-DWITHOUT_VALGRIND", "-DNDEBUG"):
+        extension._compile(
+            [
+                compiler,
+                "-O2",
+                "-shared",
+                "-fPIC",
+                flag,
+                f"-I{python}",
+                f"-I{tmp_path}",
+                *sources,
+                "-o",
+                f"{tmp_path}/made",
+            ]
+        )
+    assert (tmp_path / "made").read_bytes()[18] == 0xB7  # EM_AARCH64

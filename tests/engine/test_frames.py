@@ -116,8 +116,9 @@ def test_recursion_counts_once(frames):
 
 def test_paths_are_what_was_called_from_where(frames):
     work = frames[1].profile().paths.called[Function("Frames.work", SUITE)]
-    sort = next(function for function in work.called if function.name in ("list_sort_impl", "list_sort"))
-    assert sort.place == "libpython"
+    # Debian's Python has lost the names of such functions.
+    names = ("list_sort_impl", symbols.NAMELESS)
+    sort = next(function for name in names if (function := Function(name, "libpython")) in work.called)
     assert {"fibonacci", "add_up", "key", "Made.__init__", "unwind"} <= {function.name for function in work.called}
     assert work.called[sort].own > 0  # machine code lies under the function that it served
     unwind = work.called[Function("unwind", SUITE)]

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from harness.profile.symbols import NAMELESS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.asv
@@ -58,7 +59,9 @@ def test_the_view_by_python_function(published):
     told = json.loads(harness(published.folder, "explain", "work.Work", *ONE, "--python", "--json", commit).stdout)[0]
     whole = published.result(commit, "work.Work")[0]
     assert told["instructions per call"] == pytest.approx(whole, rel=1e-3)
-    assert "list_sort_impl" in str(next(row["native"] for row in told["functions"] if row["function"] == "sort"))
+    sort = next(row["native"] for row in told["functions"] if row["function"] == "sort")
+    # Debian's Python has lost the names of such functions.
+    assert max(sort, key=lambda row: row["self"])["function"] in ("list_sort_impl", NAMELESS)
 
 
 def test_diff_names_the_function_that_moved_and_adds_up(published):

@@ -87,3 +87,38 @@ def test_every_other_python_of_this_machine_says_the_sentence():
         assert answer.returncode == 1 and re.match(
             r"harness: counting was works with CPython 3\.11 to 3\.15", answer.stderr
         )
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder with what make needs, and an environment in it that 3.7 made."""
+    for name in ("Makefile", "scripts", "pyproject.toml", "requirements-dev.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/pyvenv.cfg").write_text("home = /nowhere\nversion = 3.7.16\n")
+    return tmp_path
+
+
+def made(folder: Path, *words: str) -> str:
+    command = ["make", *words, f"PYTHON={sys.executable}"]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def test_make_gives_another_version_an_environment_of_its_own(elsewhere):
+    own = f".venv-{sys.version_info.major}.{sys.version_info.minor}"
+    assert f" -m venv {own}\n" in made(elsewhere, "-n", "setup")
+    (elsewhere / ".venv/pyvenv.cfg").unlink()
+    assert " -m venv .venv\n" in made(elsewhere, "-n", "setup")
+
+
+def test_make_makes_an_environment_anew_whose_python_is_gone(elsewhere):
+    version = ".".join(map(str, sys.version_info[:3]))
+    (elsewhere / ".venv/pyvenv.cfg").write_text(f"home = /nowhere\nversion = {version}\n")
+    (elsewhere / ".venv/bin/python").symlink_to("/nowhere/python3")
+    (elsewhere / ".venv/tools.stamp").write_text("")
+    assert "the Python that .venv was made with is gone: it is made anew" in made(elsewhere, "tools")
+    assert subprocess.run([elsewhere / ".venv/bin/python", "-c", ""]).returncode == 0
+    assert not (elsewhere / ".venv/tools.stamp").exists()
+    assert "is gone" not in made(elsewhere, "tools")
