@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def temporary(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plant(statement: str, *arguments: object) -> None:
     """Run `statement` as the other user, with os, socket and `arguments` as `a`."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, none of which the child needs
+        child = os.fork()
     if child == 0:
         status = 1
         with contextlib.suppress(BaseException):

@@ -23,7 +23,7 @@ class Imports(Workload):
         found = {
             "modules": [name for name in sys.modules if name.partition(".")[0] == "harness"],
             "files": [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()],
-            "bytecode": [asv_runner.__cached__, str(os.path.isfile(asv_runner.__cached__))],
+            "bytecode": [asv_runner.__spec__.cached, str(os.path.isfile(asv_runner.__spec__.cached))],
             "chance": [
                 f"bytes={os.urandom(8).hex()}",
                 f"secret={secrets.randbits(128)}",
