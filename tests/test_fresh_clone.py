@@ -66,7 +66,7 @@ def test_make_bench_counts_publishes_and_says_where_to_look(clone, tmp_path):
     # another home, where the tool is not built yet, then is.
     elsewhere = clone.parent / ("longer" * 20)
     shutil.copytree(python.parent.parent, elsewhere, copy_function=os.link, symlinks=True)
-    compiled = elsewhere / "lib/python3.11/site-packages/torch/__pycache__/functional.cpython-311.pyc"
+    compiled = next(elsewhere.glob("lib/python3.*/site-packages/torch/__pycache__/functional.cpython-*.pyc"))
     before = compiled.read_bytes()
     compileall = [str(elsewhere / "bin/python"), "-m", "compileall", "-q", "-f", "-j", "0", str(compiled.parent.parent)]
     subprocess.run(compileall, capture_output=True)
