@@ -35,7 +35,7 @@ class TorchProject:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         surroundings = {**os.environ, "HOME": str(self.folder)}
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1500, env=surroundings)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=2700, env=surroundings)
 
     def harness(self, *words: str, status: int = 0) -> Any:
         """What a command of the harness tells as JSON."""
