@@ -4,15 +4,15 @@
 # `make docs` builds the manual, `make figures` makes the figures in it anew.
 
 # The first of these that is here, unless another one is named.
-PYTHON ?= $(firstword $(foreach minor,11 12 13 14 15,$(if $(shell command -v python3.$(minor) 2>&1),python3.$(minor))) python3.11)
+PYTHON ?= $(firstword $(foreach minor,11 12 13 14 15,$(if $(shell command -v python3.$(minor) 2>/dev/null),python3.$(minor))) python3.11)
 BENCH ?=
 COMMITS ?= HEAD^!
 COUNTER ?= callgrind
 SUITE ?= quick
 RELEASES ?= ALL
 # An environment belongs to the version of Python that made it. Another one gets its own: .venv-3.13, say.
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1)
-MADE_BY := $(shell sed -n 's/^version *= *\([0-9]*\.[0-9]*\).*/\1/p' .venv/pyvenv.cfg 2>&1)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+MADE_BY := $(shell sed -n 's/^version *= *\([0-9]*\.[0-9]*\).*/\1/p' .venv/pyvenv.cfg 2>/dev/null)
 VENV := .venv$(if $(wildcard .venv/pyvenv.cfg),$(addprefix -,$(filter-out $(MADE_BY),$(VERSION))))
 BIN := $(VENV)/bin
 

@@ -11,10 +11,10 @@ version=$("$python" -c '
 import platform, sysconfig
 freed = ", a free-threaded build" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
 print(platform.python_implementation(), platform.python_version() + freed)')
+known=
 case $version in
-*,*) known= ;;
+*,*) ;;
 "CPython 3.1"[1-5].*) known=yes ;;
-*) known= ;;
 esac
 if [ -z "$known" ]; then
     echo "counting works with CPython 3.11 to 3.15, and $python is $version: install one of these," \

@@ -29,7 +29,7 @@ def add(folder: Path, with_valgrind: bool) -> None:
     if not os.path.exists(os.path.join(headers, "Python.h")):
         raise StartError(
             f"no Python.h in {headers}: install the interpreter's headers "
-            f"(Debian, Ubuntu: apt-get install python{sys.version_info.major}.{sys.version_info.minor}-dev)"
+            f"(Debian, Ubuntu: apt-get install python{sysconfig.get_python_version()}-dev)"
         )
     command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
     command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]

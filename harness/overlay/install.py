@@ -18,8 +18,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from harness.errors import HarnessError, OverlayError
 from harness.overlay import pytorch_files, tree, wheels
 from harness.overlay.git import Repository
@@ -152,6 +150,8 @@ def suits(requirements: Path) -> bool:
 
 def _pin(requirements: str) -> str | None:
     """The version of torch that these pin for this Python."""
+    from packaging.requirements import Requirement  # not above: a bare Python is to hear why it is refused
+
     for line in re.findall(r"^torch==[^#\n]+", requirements, re.MULTILINE):
         pin = Requirement(line)
         if pin.marker is None or pin.marker.evaluate():

@@ -85,7 +85,7 @@ def test_every_other_python_of_this_machine_says_the_sentence():
         command = [python, "-m", "harness", "count", "loops.Loop", "--benchmarks", str(SUITES / "plain")]
         answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert answer.returncode == 1 and re.match(
-            r"harness: counting was works with CPython 3\.11 to 3\.15", answer.stderr
+            r"harness: counting works with CPython 3\.11 to 3\.15", answer.stderr
         )
 
 
@@ -111,6 +111,12 @@ def test_make_gives_another_version_an_environment_of_its_own(elsewhere):
     assert f" -m venv {own}\n" in made(elsewhere, "-n", "setup")
     (elsewhere / ".venv/pyvenv.cfg").unlink()
     assert " -m venv .venv\n" in made(elsewhere, "-n", "setup")
+
+
+def test_make_names_a_python_that_is_not_there(elsewhere):
+    command = ["make", "setup", "PYTHON=python3.99"]
+    answer = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=60)
+    assert answer.returncode != 0 and "no python3.99 on PATH: install it, or name another" in answer.stderr
 
 
 def test_make_makes_an_environment_anew_whose_python_is_gone(elsewhere):
