@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,20 @@ def test_a_configuration_elsewhere_is_counted_in_its_own_folder(published, monke
     assert answer.stderr.count("counting work.Work") == 2
     numbers = [published.result(commit, "work.Work")[2] for commit in commits]
     assert [told["base instructions per call"], told["head instructions per call"]] == numbers
+
+
+def test_where_the_view_by_python_function_cannot_be_had_it_is_the_c_view_and_says_so(published, tmp_path, monkeypatch):
+    """With a compiler that knows no tool of valgrind, and nothing cached."""
+    compiler = tmp_path / "bin/gcc"
+    compiler.parent.mkdir()
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *frames_tool.c*) exit 1;; esac\nexec {shutil.which("gcc")} "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(compiler.parent), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    two = ("--param", "turns=200", "--param", "times=once")
+    answer = harness(published.folder, "explain", "work.Work", *two, published.commits["equal"], "--python", status=1)
+    assert "the view by Python function does not build" in answer.stderr
+    assert "by C function, since the view by Python function could not be had" in answer.stdout
 
 
 @pytest.mark.parametrize(
