@@ -22,6 +22,8 @@ HEADLINE = "instructions"
 TRACK = f".track_{HEADLINE}"
 #: The file in its folder that tells a server what to import.
 SERVER_CONFIGURATION = "server.json"
+#: The variable of a server's environment that is 1 if what is not counted is to run natively.
+GO_NATIVE = "GO_NATIVE"
 
 
 @dataclasses.dataclass(frozen=True)

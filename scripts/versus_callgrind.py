@@ -14,6 +14,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from harness.engine import client
 from harness.engine.settings import Settings
@@ -45,12 +46,13 @@ def main() -> None:
     table_by_benchmark(rounds)
 
 
-def one_round(counter: str, pattern: str) -> tuple[float, Found]:
-    """Seconds until the server was ready, and what every case gave."""
+def one_round(counter: str, pattern: str, **configuration: Any) -> tuple[float, Found]:
+    """Seconds until the server was ready, and what every case gave. `configuration`: fields of Configuration."""
     workloads = all_workloads(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
-    with client.session(workload.configuration_for(workloads[0], counter=counter, ahead="nothing")) as directory:
+    told = workload.configuration_for(workloads[0], counter=counter, ahead="nothing", **configuration)
+    with client.session(told) as directory:
         ready = time.monotonic() - began
 
         def count(asked: tuple[type[workload.Workload], tuple[object, ...], str]) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.cli.parser import add_json
-from harness.engine import valgrind, valgrind_tools
+from harness.engine import extension, valgrind, valgrind_tools
 from harness.errors import HarnessError
 from harness.system import asv_folder, interpreter
 
@@ -130,6 +130,17 @@ def _program(name: str, cure: str, *, needed: bool, why: str = "", version: str 
     return look
 
 
+def _native() -> Check:
+    what = "native code within valgrind"
+    try:
+        with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
+            extension.add(Path(folder), with_valgrind=True)
+            lack = extension.native_lack(Path(folder))
+    except HarnessError as error:
+        return Check(what, WORSE, f"not found out: {str(error).partition(':')[0]}")
+    return Check(what, HERE, "what is not counted is not simulated") if lack is None else Check(what, WORSE, lack)
+
+
 def _torch() -> Check:
     """In this environment, or in those that asv made here."""
     with_torch = {}
@@ -167,6 +178,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     _program("gcc", packages("gcc"), needed=True),
     _program("g++", packages("g++"), needed=False, why="Inductor, C++ statements"),
     _program("git", packages("git"), needed=True),
+    _native,
     _torch,
     _tool(valgrind_tools.READABLE),
     _tool(valgrind_tools.FRAMES),

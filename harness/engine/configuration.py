@@ -25,7 +25,8 @@ class Configuration:
     case. `padding`, the length of a variable that nobody reads, and `import_first`, modules imported before the library
     under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
     tree as overlay.install.make makes it, whose packages take the place of the environment's. `remove_directory` says
-    that the directory was made for this supervisor, which is to remove it.
+    that the directory was made for this supervisor, which is to remove it. `native` says that what is not counted runs
+    on the processor itself, where it can.
     """
 
     directory: str
@@ -40,6 +41,7 @@ class Configuration:
     import_first: tuple[str, ...] = ()
     overlay: str | None = None
     remove_directory: bool = False
+    native: bool = True
 
     def __post_init__(self) -> None:
         one_of("the counter", self.counter, tuple(COUNTER_KINDS))

@@ -16,7 +16,7 @@ from harness.engine.sandbox import Sandbox
 from harness.inside.rules import Rules
 
 #: Changes whenever the same workload would be counted differently; every benchmark's version contains it.
-COUNTING_RULES = 8
+COUNTING_RULES = 9
 
 #: The only variables of the user that reach the server, and why.
 _LET_THROUGH = (
@@ -40,6 +40,7 @@ def server_environment(sandbox: Sandbox, rules: Rules) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(sandbox.site),
         "PYTHONHASHSEED": "0",
+        "LD_BIND_NOW": "1",  # native code must not bind while it runs: see inside/native.c
         "PYTHONNOUSERSITE": "1",
         **rules.environment(),
         **{name: os.environ[name] for name in _LET_THROUGH if name in os.environ},

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from harness import protocol
 from harness.engine import valgrind
 from harness.errors import StartError
 from harness.system import cache
@@ -31,7 +32,7 @@ def add(folder: Path, with_valgrind: bool) -> None:
             f"no Python.h in {headers}: install the interpreter's headers "
             f"(Debian, Ubuntu: apt-get install python{sysconfig.get_python_version()}-dev)"
         )
-    command = [compiler, "-O2", "-g0", "-shared", "-fPIC", f"-I{headers}"]
+    command = [compiler, "-O2", "-g0", "-fno-stack-protector", "-shared", "-fPIC", f"-I{headers}"]
     command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
     made, cached = folder / NAME, _cached(command, valgrind.find().version if with_valgrind else "")
     if cache.find(cached) is not None:
@@ -39,6 +40,22 @@ def add(folder: Path, with_valgrind: bool) -> None:
         return
     _compile([*command, *(str(source) for source in _sources("*.c")), "-o", str(made)])
     cache.store(made, cached)
+
+
+def native_lack(folder: Path) -> str | None:
+    """Why native code within valgrind cannot be here, a sentence; None where it can. `folder` has the extension, built
+    with valgrind. Raises StartError."""
+    ask = "import _client_requests as c; c.go_native(); c.go_simulated(); print(c.native_lack() or '', end='')"
+    answer = subprocess.run(
+        [valgrind.find().path, "--tool=none", "-q", "--vgdb=no", sys.executable, "-S", "-c", ask],
+        env={**os.environ, "PYTHONPATH": str(folder), "LD_BIND_NOW": "1", protocol.GO_NATIVE: "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if answer.returncode != 0:
+        raise StartError(f"native code within valgrind ended the process (status {answer.returncode}): {answer.stderr}")
+    return answer.stdout or None
 
 
 def _sources(pattern: str) -> list[Path]:

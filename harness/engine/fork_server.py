@@ -22,7 +22,8 @@ from harness.system import processes
 _ANSWER_SECONDS = 120.0
 _REPORT_BYTES = 1 << 18
 _ORDER_BYTES = 4096
-_START = "from harness.inside.server import main; main()"
+#: Native before the server's own modules are imported: see inside/native.c.
+_START = "import _client_requests as c; c.go_native(); from harness.inside.server import main; main()"
 
 
 class ServerDied(HarnessError):
@@ -54,7 +55,11 @@ class ForkServer:
         }
         # Always as long, so that what is told moves nothing in the server's memory.
         (folder / protocol.SERVER_CONFIGURATION).write_text(json.dumps(server_configuration).ljust(4096))
-        environment = {**server_environment(sandbox, rules), **launch.environment}
+        environment = {
+            **server_environment(sandbox, rules),
+            **launch.environment,
+            protocol.GO_NATIVE: str(int(configuration.native and bool(launch.command))),
+        }
         if configuration.padding:
             environment["PADDING"] = "x" * configuration.padding
         inside = {

@@ -26,6 +26,7 @@ BENCH = "HARNESS_BENCH"
 RESUME = "HARNESS_RESUME"
 PROGRESS = "HARNESS_PROGRESS"
 WHEELS = "HARNESS_WHEELS"
+NATIVE = "HARNESS_NATIVE"
 
 #: How far idle cores may run ahead of what was asked for.
 AHEAD_CHOICES = ("nothing", "benchmark", "suite")
@@ -62,6 +63,9 @@ class Settings:
     #: A folder of wheels, or a text file that lists some; None for the wheel that pip installed. Whoever looks there
     #: refuses what is neither (overlay/wheels.py): a relative name means something in the folder of that process only.
     wheels: Path | None = None
+    #: Whether what is not counted runs on the processor itself, where it can.
+    #: "HARNESS_NATIVE is 'no'; it takes 0, or 1 as if it were not set"
+    native: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -96,6 +100,12 @@ def _switch(name: str, text: str) -> bool:
     return text == "1"
 
 
+def _switch_off(name: str, text: str) -> bool:
+    if text not in ("", "0", "1"):
+        raise SuiteError(f"{name} is {text!r}; it takes 0, or 1 as if it were not set")
+    return text != "0"
+
+
 def _path(name: str, text: str) -> Path | None:
     return Path(text) if text else None
 
@@ -110,4 +120,5 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "resume": (RESUME, _switch),
     "progress": (PROGRESS, _path),
     "wheels": (WHEELS, _path),
+    "native": (NATIVE, _switch_off),
 }

@@ -217,6 +217,10 @@ static PyMethodDef methods[] = {
     {"renew_allocators", renew_allocators, METH_NOARGS, "Take all that is free: see allocators.c."},
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see fork_server.c."},
     {"die_with_parent", die_with_parent, METH_NOARGS, "Have the kernel kill this process when its parent ends."},
+    {"go_native", go_native, METH_NOARGS, "Run what follows on the processor itself: see native.c."},
+    {"native_lack", native_lack, METH_NOARGS, "Why go_native() does nothing, a sentence; None where it can."},
+    {"go_simulated", go_simulated, METH_NOARGS, "Let valgrind simulate what follows."},
+    {"cpuids_in", cpuids_in, METH_O, "cpuids_in(bytes): where an ELF file has the instruction cpuid. See cpuid.c."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -26,6 +26,14 @@ const char *check_allocators(void);
 PyObject *serve(PyObject *self, PyObject *control);
 const char *check_forks(void);
 
+/* native.c */
+PyObject *native_lack(PyObject *self, PyObject *unused);
+PyObject *go_native(PyObject *self, PyObject *unused);
+PyObject *go_simulated(PyObject *self, PyObject *unused);
+
+/* cpuid.c */
+PyObject *cpuids_in(PyObject *self, PyObject *bytes);
+
 /* frames.c */
 void tell_frames(void);
 const char *check_frames(void);

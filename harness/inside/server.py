@@ -57,7 +57,9 @@ def main() -> None:
         _read_bytecode(configuration["site"], configuration["bytecode"])
         site.addsitedir(configuration["site"])
         kind, readable = counters.COUNTERS[configuration["counter"]]
+        client_requests.go_simulated()  # what it asks valgrind, valgrind must see
         tool = kind(client_requests, configuration["out"], readable)
+        client_requests.go_native()
         for module in configuration["import_first"]:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
@@ -69,13 +71,21 @@ def main() -> None:
         os.close(protocol.BARE_CONTROL)
         with _mapped_files_without_folders():
             suite_rules.preload()
-        versions = {"python": sys.version, "libc": "-".join(platform.libc_ver()), **suite_rules.versions()}
+        lack, notes = client_requests.native_lack(), suite_rules.notes()
+        if lack is not None and os.environ[protocol.GO_NATIVE] == "1":
+            notes += (f"what is not counted is simulated too, which takes longer: {lack}",)
+        versions = {
+            "python": sys.version,
+            "libc": "-".join(platform.libc_ver()),
+            "native until counted": "yes" if lack is None else "no",
+            **suite_rules.versions(),
+        }
     except HarnessError as error:
         give_up(reports, str(error), "")
     except BaseException as error:
         give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
 
-    reports.send(protocol.encode(protocol.Ready(versions, suite_rules.notes())))
+    reports.send(protocol.encode(protocol.Ready(versions, notes)))
     _serve(client_requests, protocol.CONTROL, reports, tool, suite_rules)
 
 
@@ -91,8 +101,13 @@ def _serve(
     request = client_requests.serve(control)
     if request is not None:
         gc.enable()
-        memory = worker.Memory(client_requests.renew_allocators, client_requests.renew_type_versions)
-        worker.live(request, reports, tool, suite_rules, memory)
+        process = worker.Process(
+            client_requests.renew_allocators,
+            client_requests.renew_type_versions,
+            client_requests.go_native,
+            client_requests.go_simulated,
+        )
+        worker.live(request, reports, tool, suite_rules, process)
 
 
 def _check(client_requests: Any) -> None:

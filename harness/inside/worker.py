@@ -48,22 +48,24 @@ _SENTENCE_CHARACTERS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Memory:
-    """How a worker makes its memory the same as every other's: see allocators.c, and renew_type_versions in
-    client_requests.c."""
+class Process:
+    """How a worker makes its memory the same as every other's (allocators.c, type_versions.c), and has simulated only
+    what is counted (native.c)."""
 
     renew_allocators: Callable[[], None]
     renew_type_versions: Callable[[str], None]
+    go_native: Callable[[], bool]
+    go_simulated: Callable[[], None]
 
 
-def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules, memory: Memory) -> NoReturn:
+def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules, process: Process) -> NoReturn:
     """Do what `request`, an encoded Order, asks; report; never return."""
     order: protocol.Order = protocol.decode(request)
     endings = Endings(order, reports)
     status = 1
     try:
         _move_into(order.folder)
-        report = _count(order, counter, rules, memory, endings)
+        report = _count(order, counter, rules, process, endings)
         status = 0
     except BaseException as error:
         endings.stop_child()
@@ -85,7 +87,9 @@ def _move_into(folder: str) -> None:
     random.seed(0)
 
 
-def _count(order: protocol.Order, counter: Counter, rules: Rules, memory: Memory, endings: Endings) -> protocol.Report:
+def _count(
+    order: protocol.Order, counter: Counter, rules: Rules, process: Process, endings: Endings
+) -> protocol.Report:
     seconds: dict[str, float] = {}
     phase_began = time.monotonic()
 
@@ -96,7 +100,7 @@ def _count(order: protocol.Order, counter: Counter, rules: Rules, memory: Memory
         phase_began = now
 
     rules.enter_worker(order.folder)
-    memory.renew_allocators()
+    process.renew_allocators()
     workload, params = _find(order)
     refused = lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
     if refused is not None:
@@ -115,25 +119,29 @@ def _count(order: protocol.Order, counter: Counter, rules: Rules, memory: Memory
     before: Surroundings | None = None
     for number in range(workload.layouts + order.twice):
         if workload.layouts > 1 and number < workload.layouts:
-            memory.renew_type_versions("__doc__")
+            process.renew_type_versions("__doc__")
             workload.prepare()
             for _ in range(workload.calls):
                 workload.work()
         workload.prepare()
         before = before or Surroundings.now()
         gc.collect()  # which in 3.15 reads the clock, so before the run begins
-        memory.renew_allocators()
+        process.renew_allocators()
+        process.go_simulated()
         counter.begin()
         if workload.collect_garbage:
             gc.enable()
         region.count(workload.work, workload.calls)
         gc.disable()
         endings.stop_child()
+        process.go_native()
     assert before is not None
     after = Surroundings.now()
     phase_ends("count")
 
+    process.go_simulated()
     region.count_nothing(workload.nothing, workload.calls)
+    process.go_native()
     phase_ends("overhead")
 
     *readings, nothing = region.read()

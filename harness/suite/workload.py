@@ -307,6 +307,7 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
         "counter": settings.counter,
         "cores": settings.cores,
         "ahead": settings.ahead,
+        "native": settings.native,
         "progress": None if settings.progress is None else str(settings.progress),
     }
     return Configuration(**{**fields, **changes})

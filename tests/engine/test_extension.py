@@ -110,7 +110,15 @@ def test_a_server_that_finds_it_otherwise_says_so(monkeypatch, cached, tmp_path)
             pass
 
 
-FLAGS = ["-O2", "-g0", "-shared", "-fPIC", f"-I{extension.sysconfig.get_path('include')}", "-DWITHOUT_VALGRIND"]
+FLAGS = [
+    "-O2",
+    "-g0",
+    "-fno-stack-protector",
+    "-shared",
+    "-fPIC",
+    f"-I{extension.sysconfig.get_path('include')}",
+    "-DWITHOUT_VALGRIND",
+]
 
 
 def test_it_is_compiled_once_for_equal_sources_and_anew_by_another_compiler(tmp_path, cached, monkeypatch):

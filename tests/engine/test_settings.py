@@ -39,6 +39,7 @@ def test_each_variable_sets_its_own_field_and_no_other():
         "resume": ("1", True),
         "progress": ("events", Path("events")),
         "wheels": ("wheels.txt", Path("wheels.txt")),
+        "native": ("0", False),
     }
     assert said.keys() == {field.name for field in dataclasses.fields(Settings)}
     assert {f"HARNESS_{field.upper()}" for field in said} == set(VARIABLES.values())

@@ -1,0 +1,203 @@
+"""What tests/engine/test_native.py runs under valgrind: what must work while code runs on the processor itself.
+
+Called with the folder of the extension and of the libraries, and with what is to be done; prints an object of answers.
+"""
+
+import ctypes
+import faulthandler
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, sys.argv[1])
+import _client_requests as requests
+
+FOLDER, TASK = sys.argv[1:3]
+ANSWERS: dict[str, object] = {}
+
+
+def library(name: str) -> ctypes.CDLL:
+    return ctypes.CDLL(f"{FOLDER}/{name}.so", mode=ctypes.RTLD_GLOBAL)
+
+
+def seconds_of_a_loop() -> float:
+    began = time.perf_counter()
+    for _ in range(300_000):
+        pass
+    return time.perf_counter() - began
+
+
+def counted(outer: ctypes.CDLL, turns: int) -> int:
+    requests.begin()
+    requests.start()
+    outer.turns(ctypes.c_uint64(turns))
+    requests.stop()
+    requests.take("run")
+    return requests.taken()[-1][0]
+
+
+def exact() -> None:
+    """Loops of known size before, inside and after native stretches."""
+    assert requests.count_by_reading(True)
+    outer = library("inner") and library("outer")
+    counted(outer, 1)
+    before = counted(outer, 500), counted(outer, 1500)
+    assert requests.go_native()
+    outer.turns(ctypes.c_uint64(10**6))
+    sum(range(10**5))
+    requests.go_simulated()
+    after = counted(outer, 500), counted(outer, 1500)
+    requests.begin()
+    requests.start()
+    requests.go_native()
+    outer.turns(ctypes.c_uint64(10**6))
+    requests.go_simulated()
+    requests.stop()
+    requests.take("native")
+    ANSWERS.update(before=before, after=after, across=requests.taken()[-1][0])
+
+
+def speed() -> None:
+    """A loop of Python simulated, native, simulated: what it took."""
+    first = seconds_of_a_loop()
+    requests.go_native()
+    ANSWERS.update(simulated=first, native=min(seconds_of_a_loop() for _ in range(3)))
+
+
+def children() -> None:
+    requests.go_native()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(7 if subprocess.run(["true"]).returncode == 0 else 8)
+    ANSWERS["forked"] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    ANSWERS["subprocess"] = subprocess.run(["echo", "said"], capture_output=True, text=True).stdout
+    spawned = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 5"], dict(os.environ))
+    ANSWERS["spawned"] = os.waitstatus_to_exitcode(os.waitpid(spawned, 0)[1])
+    libc = ctypes.CDLL(None)
+    ANSWERS["system"] = os.waitstatus_to_exitcode(libc.system(b"exit 4"))
+    try:
+        subprocess.run(["/nowhere/to/be/found"])
+    except FileNotFoundError as error:
+        ANSWERS["missing"] = error.strerror
+    ANSWERS["imports"] = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout
+    ANSWERS["still native"] = requests.go_native()
+
+
+def signals() -> None:
+    came: list[int] = []
+    for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, lambda number, frame: came.append(number))
+    requests.go_native()
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    turns = 0
+    while not came and turns < 10**9:  # no system call: nothing but the signal ends it
+        turns += 1
+    ANSWERS["in a loop"] = came == [signal.SIGALRM]
+    came.clear()
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    time.sleep(0.3)
+    ANSWERS["in a system call"] = came == [signal.SIGALRM]
+    came.clear()
+    subprocess.run(["true"])
+    ANSWERS["of a child"] = came == [signal.SIGCHLD]
+    came.clear()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    os.kill(os.getpid(), signal.SIGUSR1)
+    ANSWERS["held back"] = came == []
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+    ANSWERS["let through"] = came == [signal.SIGUSR1]
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    except KeyboardInterrupt:
+        ANSWERS["interrupted"] = True
+    ANSWERS["still native"] = requests.go_native()
+
+
+def memory() -> None:
+    outer_words, words = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
+    before = library("inner") and library("outer_of_before")
+    before.features(outer_words)
+    requests.go_native()
+    inner, outer = ctypes.CDLL(f"{FOLDER}/inner.so"), library("outer")
+    ANSWERS["constructor"] = outer.constructor_ran()
+    ANSWERS["caught"] = outer.catches(2)
+    ANSWERS["thread-local"] = inner.thread_local_number()
+    ANSWERS["vectors"] = outer.vectors_are_kept()
+    ANSWERS["deep"] = outer.recurses(1500)  # six megabytes
+    outer.features(words)
+    ANSWERS["loaded natively sees the same processor"] = list(words) == list(outer_words)
+    before.features(words)
+    ANSWERS["loaded before sees it"] = list(words) == list(outer_words)
+    pages = mmap.mmap(-1, 1 << 16)
+    pages[:4] = b"text"
+    pages.resize(1 << 22)
+    ANSWERS["resized"] = pages[:4].decode()
+    libc = ctypes.CDLL(None)
+    ANSWERS["protected"] = libc.mprotect(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(pages))), 4096, 3)
+    libc.sbrk.restype = ctypes.c_void_p
+    ANSWERS["break"] = libc.sbrk(1 << 20) is not None
+    requests.go_simulated()
+    outer.features(words)
+    ANSWERS["simulated again sees it"] = list(words) == list(outer_words)
+    ANSWERS["and the rest"] = [outer.catches(2), outer.vectors_are_kept()]
+    late = library("outer_of_after")  # loaded while code is simulated
+    requests.go_native()
+    late.features(words)
+    ANSWERS["loaded between sees it"] = list(words) == list(outer_words)
+
+
+def threads() -> None:
+    requests.go_native()
+    told: list[int] = []
+    go_on = threading.Event()
+    thread = threading.Thread(target=lambda: go_on.wait() and told.append(sum(range(1000))))
+    thread.start()
+    ANSWERS["with a thread"] = requests.go_native()
+    go_on.set()
+    thread.join()
+    ANSWERS["told"] = told
+    deadline = time.monotonic() + 20
+    while not requests.go_native() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ANSWERS["again"] = requests.go_native()
+
+
+def fault() -> None:
+    requests.go_native()
+    print("before", flush=True)
+    ctypes.string_at(0)
+
+
+def handled_fault() -> None:
+    faulthandler.enable()
+    fault()
+
+
+def overflow() -> None:
+    outer = library("inner") and library("outer")
+    requests.go_native()
+    outer.recurses(10**7)
+
+
+def terminated() -> None:
+    requests.go_native()
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(10**9):
+        pass
+
+
+def lack() -> None:
+    ANSWERS["native"] = requests.go_native()
+    ANSWERS["lack"] = requests.native_lack()
+
+
+globals()[TASK]()
+print(json.dumps(ANSWERS), flush=True)
+os._exit(0)
