@@ -18,6 +18,7 @@ class OnMesh(Workload, abc.ABC):
     calls = 100
     layouts = 5
     suite = "quick"
+    stage = "imported"
     requires_grad = False
 
     def setup(self, device):

@@ -11,7 +11,7 @@ class ImportCost(Workload):
 
     params = ["torch", "torch._dynamo", "torch._inductor"]
     param_names = ["module"]
-    preloaded = False
+    stage = "bare"
 
     @classmethod
     def suite_of(cls, module):

@@ -11,11 +11,13 @@ import dataclasses
 import json
 from typing import Any
 
-#: The file numbers at which a server finds its packet sockets: requests to fork and their answers, and reports.
-CONTROL = 3
-REPORTS = 4
-#: And the third: requests to the server's twin, which never imports the library under test.
-BARE_CONTROL = 5
+#: The stages of a server, each forked from the one before: nothing of the library under test is imported; it is; and
+#: what only happens the first time has happened, which for torch is compiling.
+BARE, IMPORTED, REHEARSED = STAGES = ("bare", "imported", "rehearsed")
+#: The file numbers at which a server finds its packet sockets: for reports, and for each stage requests to fork and
+#: their answers.
+REPORTS = 3
+CONTROLS = {stage: REPORTS + 1 + number for number, stage in enumerate(STAGES)}
 #: The metric that a workload is about, among those that one run of it gives.
 HEADLINE = "instructions"
 #: What asv adds to a benchmark's name for it.
@@ -32,9 +34,9 @@ class Case:
 
     `index` counts the choices in the order of itertools.product over the workload's `params`, as asv does;
     `parameters` are their labels, `values` their representations (parameters.py), which the worker holds against its
-    own. `needs` names what must be built before the case can be counted. `preloaded` says that its worker is to begin
-    with the library under test imported. `long` says that its one call takes seconds or minutes, so that an idle core
-    does well to begin with it.
+    own. `needs` names what must be built before the case can be counted. `stage`, one of STAGES, is the server's that
+    its worker is forked from. `long` says that its one call takes seconds or minutes, so that an idle core does well to
+    begin with it.
     """
 
     module: str
@@ -43,7 +45,7 @@ class Case:
     parameters: tuple[str, ...]
     limit_seconds: float
     needs: tuple[str, ...] = ()
-    preloaded: bool = True
+    stage: str = REHEARSED
     values: tuple[str, ...] = ()
     long: bool = False
 
@@ -99,9 +101,10 @@ class Order:
 
 @dataclasses.dataclass(frozen=True)
 class Ready:
-    """Server to supervisor, once: everything is imported. `versions` names what was found inside; `notes` is what
-    whoever reads the counts should know of it, in sentences."""
+    """Server to supervisor, once for each stage but the bare one, which goes with the next: workers can be forked.
+    `versions` names what was found inside; `notes` is what whoever reads the counts should know of it, in sentences."""
 
+    stage: str
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
 

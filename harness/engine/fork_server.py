@@ -36,10 +36,11 @@ class ForkServer:
     def __init__(
         self, serial: int, sandbox: Sandbox, rules: Rules, configuration: Configuration, launch: Launch
     ) -> None:
-        self.ready: protocol.Ready | None = None
+        #: What the server found, by the stage that it was found at.
+        self.ready: dict[str, protocol.Ready] = {}
         self._sandbox = sandbox
-        self._control, control_inside = _packets()
-        self._bare_control, bare_control_inside = _packets()
+        controls = {stage: _packets() for stage in protocol.STAGES}
+        self._controls = {stage: ours for stage, (ours, _) in controls.items()}
         self.reports, reports_inside = _packets()
         self.reports.setblocking(False)
         self._parents: dict[int, socket.socket] = {}
@@ -62,11 +63,8 @@ class ForkServer:
         }
         if configuration.padding:
             environment["PADDING"] = "x" * configuration.padding
-        inside = {
-            protocol.CONTROL: control_inside,
-            protocol.REPORTS: reports_inside,
-            protocol.BARE_CONTROL: bare_control_inside,
-        }
+        inside = {protocol.CONTROLS[stage]: end for stage, (_, end) in controls.items()}
+        inside[protocol.REPORTS] = reports_inside
         inherited = {serial: end.fileno() for serial, end in inside.items()}
         with open(folder / "output.txt", "wb") as output:
             self.process = subprocess.Popen(
@@ -91,13 +89,17 @@ class ForkServer:
             return None
         message: protocol.Ready | protocol.Report = protocol.decode(data)
         if isinstance(message, protocol.Ready):
-            self.ready = message
+            self.ready[message.stage] = message
         return message
 
-    def fork(self, order: protocol.Order, preloaded: bool) -> int:
-        """Start a worker, of the server or of its bare twin, and return its pid. Raises ServerDied, and OSError where
-        the kernel refuses."""
-        control = self._control if preloaded else self._bare_control
+    def serves(self, stage: str) -> bool:
+        """Whether workers can be forked at this stage. The bare one is there first, and waits for what only the next
+        one knows: which build of the library under test is counted."""
+        return (protocol.IMPORTED if stage == protocol.BARE else stage) in self.ready
+
+    def fork(self, order: protocol.Order, stage: str) -> int:
+        """Start a worker at a stage, and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
+        control = self._controls[stage]
         # Always as long: the number of a worker must not move what lies behind the request in its memory.
         pid = self._request(control, b"F" + protocol.encode(order).ljust(_ORDER_BYTES))
         if pid < 0:
@@ -135,10 +137,10 @@ class ForkServer:
         return "; ".join(part for part in (status, reason, output) if part)
 
     def end(self) -> None:
-        """Kill the server; its twin and all workers die with it."""
+        """Kill the server; its twins and all workers die with it."""
         self.process.kill()
         self.process.wait()
-        for end in (self._control, self._bare_control, self.reports):
+        for end in (*self._controls.values(), self.reports):
             end.close()
 
 

@@ -54,11 +54,12 @@ class RunningWorker:
         return protocol.Failed(self.serial, sentence, (output + log)[-4000:], str(self.folder))
 
 
-def with_notes(counted: protocol.Counted, counter_kind: CounterKind) -> protocol.Counted:
-    """A worker's report with what its profile tells that the worker could not, and the sentences about all it saw."""
+def with_notes(counted: protocol.Counted, counter_kind: CounterKind, more: tuple[str, ...] = ()) -> protocol.Counted:
+    """A worker's report with what its profile tells that the worker could not, the sentences about all it saw, and
+    `more` of them."""
     seen = dict(counted.seen)
     if counted.profile is not None and counter_kind.system_calls is not None:
         with contextlib.suppress(OSError):  # whoever keeps the profile will say that it is gone
             for kind, times in counter_kind.system_calls(counted.profile).items():
                 seen[kind] = max(seen.get(kind, 0), times)
-    return dataclasses.replace(counted, seen=seen, notes=(*counted.notes, *notes.sentences(seen)))
+    return dataclasses.replace(counted, seen=seen, notes=(*counted.notes, *notes.sentences(seen), *more))

@@ -8,6 +8,8 @@ and not several, so that who asks for a short one need not wait for them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.protocol import Case, Report
 
 
@@ -41,10 +43,10 @@ class Schedule:
         self._started.discard(case)
         self._reports.pop(case, None)
 
-    def next(self) -> Case | None:
+    def next(self, can_begin: Callable[[Case], bool] = lambda case: True) -> Case | None:
         """The case to start now, which is then taken as started; None if there is nothing worth starting."""
         for case in [*self._asked, *self._ahead()]:
-            if case not in self._started:
+            if case not in self._started and can_begin(case):
                 self._started.add(case)
                 return case
         return None

@@ -45,6 +45,7 @@ from harness.system import cache, private, processes
 _TICK_SECONDS = 0.25
 _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
+_NOT_READY = f"the fork server was not ready after {_START_SECONDS:.0f} s"
 
 
 class Supervisor:
@@ -60,15 +61,17 @@ class Supervisor:
         self._needs = Needs(sandbox, environment.server_environment(sandbox, self._rules))
         self._server: ForkServer | None = None
         self._failed_start: str | None = None
+        self._ready_by = 0.0
         self._servers_made = self._workers_made = 0
         self._running: dict[int, RunningWorker] = {}
         self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
         self._used: dict[socket.socket, list[Path]] = {}
         self._answered_any = False
         self._copy = SuiteCopy(sandbox.site)
-        self._versions: dict[str, str] = {}
-        self._fingerprint: dict[str, str] | None = None  # of the server that is there
+        self._versions: dict[str, dict[str, str]] = {}  # by the stage at which they were found
+        self._fingerprints: dict[str, dict[str, str]] = {}  # of the server that is there, by stage
         self._server_notes: tuple[str, ...] = ()
+        self._late_notes: tuple[str, ...] = ()  # what the server said once it served: for the next count
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._write_event = progress.Journal(configuration.progress).write
@@ -78,15 +81,15 @@ class Supervisor:
     # Starting
 
     def start(self) -> None:
-        """Furnish the scratch folder and bring up the first server. Raises HarnessError."""
+        """Furnish the scratch folder and bring up the first server, so far that it can count something. Raises
+        HarnessError."""
         own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
         self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own)
         self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
-        deadline = time.monotonic() + _START_SECONDS
-        while server.ready is None and self._failed_start is None:
-            if time.monotonic() > deadline:
-                raise StartError(f"the fork server was not ready after {_START_SECONDS:.0f} s")
+        while not server.ready and self._failed_start is None:
+            if time.monotonic() > self._ready_by:
+                raise StartError(_NOT_READY)
             if self._abandoned():
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
@@ -97,13 +100,14 @@ class Supervisor:
     def _start_server(self) -> ForkServer:
         server = ForkServer(self._servers_made, self._sandbox, self._rules, self._configuration, self._launch)
         self._servers_made += 1
-        self._server = server
+        self._server, self._ready_by = server, time.monotonic() + _START_SECONDS
         self._selector.register(server.reports, selectors.EVENT_READ, lambda: self._receive(server))
         return server
 
     def remarks(self) -> list[str]:
         """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
-        is built once more. Complete once `start` has returned: the first server says what it found."""
+        is built once more. The first server says what it found while it was started; what it says later goes with a
+        count."""
         remarks = (self._overlay, cache.doubt(), *self._server_notes)
         return [str(note) for note in remarks if note is not None]
 
@@ -130,6 +134,10 @@ class Supervisor:
                 worker.timed_out = True
                 processes.kill_group(worker.pid)
         self._needs.end_overdue()
+        server = self._server
+        if server is not None and protocol.REHEARSED not in server.ready and time.monotonic() > self._ready_by:
+            self._failed_start = _NOT_READY
+            self._bury(server)
 
     # Askers
 
@@ -189,7 +197,7 @@ class Supervisor:
         if state.metric == protocol.HEADLINE or isinstance(report, protocol.Failed):
             self._used[connection] = state.take_leftovers()
         with contextlib.suppress(OSError):
-            connection.sendall(protocol.encode(self._with_fingerprint(report)))
+            connection.sendall(protocol.encode(self._with_fingerprint(case, report)))
 
     def _forget(self, case: protocol.Case) -> None:
         """What is known of `case` is used up."""
@@ -208,14 +216,16 @@ class Supervisor:
                 if worker.case == case:
                     processes.kill_group(worker.pid)
 
-    def _with_fingerprint(self, report: protocol.Report) -> protocol.Report:
+    def _with_fingerprint(self, case: protocol.Case, report: protocol.Report) -> protocol.Report:
         if not isinstance(report, protocol.Counted):
             return report
-        if self._fingerprint is None:
-            facts = {**self._versions, **self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
+        stage = protocol.IMPORTED if case.stage == protocol.BARE else case.stage
+        if stage not in self._fingerprints:
+            overlaid = self._overlay.facts() if self._overlay else {}
+            facts = {**self._versions[stage], **self._launch.facts, **overlaid}
             counter, site = self._configuration.counter, self._sandbox.site
-            self._fingerprint = environment.fingerprint(self._rules, counter, site, facts)
-        return dataclasses.replace(report, fingerprint=self._fingerprint)
+            self._fingerprints[stage] = environment.fingerprint(self._rules, counter, site, facts)
+        return dataclasses.replace(report, fingerprint=self._fingerprints[stage])
 
     # Workers
 
@@ -224,9 +234,7 @@ class Supervisor:
         alone = any(state.suspect for state in self._states.values())
         slots = 1 if alone else self._configuration.cores
         while len(self._running) + len(self._needs.running) < slots:
-            if self._server is not None and self._server.ready is None:
-                return  # still importing
-            case = self._schedule.next()
+            case = self._schedule.next(self._can_begin)
             if case is None:
                 return
             if self._failed_start is not None:
@@ -237,6 +245,10 @@ class Supervisor:
                 self._start_server()
             else:
                 self._begin(case, self._server)
+
+    def _can_begin(self, case: protocol.Case) -> bool:
+        """Whether there is a server at the case's stage, or none at all, which the case would start."""
+        return self._server is None or self._server.serves(case.stage)
 
     def _begin(self, case: protocol.Case, server: ForkServer) -> None:
         """Fork a worker, or see first that what the case needs is built."""
@@ -265,7 +277,7 @@ class Supervisor:
             folder = self._sandbox.worker_folder(f"{case.module}.{case.workload}-{case.index}")
             folders, twice = (str(folder), str(self._needs.folder(case))), self._states[case].twice
             order = protocol.Order(serial, case.module, case.workload, case.index, *folders, case.values, twice)
-            pid = server.fork(order, case.preloaded)
+            pid = server.fork(order, case.stage)
             pidfd = os.pidfd_open(pid)
         except ServerDied:
             # It died since its last event was seen: not this case's fault, which another server will count.
@@ -291,8 +303,12 @@ class Supervisor:
         if report is None:
             self._bury(server)
         elif isinstance(report, protocol.Ready):
-            self._versions, self._fingerprint = report.versions, None
-            self._server_notes = report.notes
+            self._versions[report.stage] = report.versions
+            self._fingerprints.pop(report.stage, None)
+            if report.stage == protocol.IMPORTED:
+                self._server_notes = report.notes
+            else:
+                self._late_notes = report.notes
         elif report.serial == 0 and isinstance(report, protocol.Failed):
             self._failed_start = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
@@ -303,7 +319,7 @@ class Supervisor:
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        if server.ready is None and self._failed_start is None:
+        if protocol.REHEARSED not in server.ready and self._failed_start is None:
             self._failed_start = f"the fork server did not start: {server.last_words()}"
         self._server = None
         server.end()
@@ -329,7 +345,8 @@ class Supervisor:
         state.suspect = False
         worker.report = worker.report or left_report(worker.folder) or worker.why_without_report(status)
         if isinstance(worker.report, protocol.Counted):
-            worker.report = with_notes(worker.report, self._kind)
+            worker.report = with_notes(worker.report, self._kind, self._late_notes)
+            self._late_notes = ()
         if isinstance(worker.report, protocol.Failed) and self._overlay is not None:
             details = f"{worker.report.details.rstrip()}\nThis was {self._overlay.suspects}"
             worker.report = dataclasses.replace(worker.report, details=details)

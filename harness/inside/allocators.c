@@ -13,6 +13,7 @@
 
 #include <malloc.h>
 #include <stdint.h>
+#include <unistd.h>
 
 enum {
     HEADER = 16,            /* of glibc's chunks, and what their sizes are multiples of */
@@ -60,15 +61,31 @@ static void take_free_pieces(void)
                 return;
         next += size;
     }
-    /* What follows begins with a page; and heaps grow by pages, so that the same is left of the rest every time. */
+    /* Where the heap grows by a map of its own, what is left of the rest then becomes a free piece. So nothing is left;
+     * and of a rest that is new the same is there every time. What follows begins with a page. */
+    const size_t rest = mallinfo2().keepcost;
+    if (rest >= 2 * SMALLEST)
+        take(rest - SMALLEST);
+    next = grow();
     const size_t page = PAGE - (next - HEADER) % PAGE;
     if (page < PAGE)
         take(page < SMALLEST ? page + PAGE : page);
-    grow();
+}
+
+void leave_break(void)
+{
+    while (sbrk(LARGEST) != (void *)-1)
+        ;
+    while (sbrk(PAGE) != (void *)-1)
+        ;
 }
 
 #else
 static void take_free_pieces(void)
+{
+}
+
+void leave_break(void)
 {
 }
 #endif

@@ -229,6 +229,8 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_client_requests
 PyMODINIT_FUNC PyInit__client_requests(void)
 {
     tell_frames();
+    if (RUNNING_ON_VALGRIND)
+        leave_break();
     pthread_atfork(NULL, NULL, in_child);
     return PyModule_Create(&definition);
 }

@@ -74,7 +74,10 @@ class Rules:
         return {}
 
     def preload(self) -> None:
-        """In the server, before the first fork: import what every worker needs."""
+        """In the server: import what every worker needs."""
+
+    def rehearse(self) -> None:
+        """In the server, after `preload`: do what only happens the first time, so that no worker has to."""
 
     def enter_worker(self, folder: str) -> None:
         """In a worker, before the workload's module is imported. `folder` is empty and the worker's own."""
@@ -85,12 +88,12 @@ class Rules:
         return None
 
     def versions(self) -> dict[str, str]:
-        """In the server, after `preload`: what else tells two builds apart."""
+        """In the server, after `preload` and again after `rehearse`: what else tells two builds apart."""
         return {}
 
     def notes(self) -> tuple[str, ...]:
-        """In the server, after `preload`: what whoever reads the counts should know of the library under test, in
-        sentences. Told once."""
+        """In the server, after `preload` and again after `rehearse`: what whoever reads the counts should know of the
+        library under test, in sentences. Those of both are told once."""
         return ()
 
 

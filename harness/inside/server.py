@@ -2,8 +2,10 @@
 
 Started with `main` in a folder of the scratch folder, with three packet sockets: CONTROL brings requests to
 `serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
-supervisor closes its end of CONTROL. Before it imports the library under test it forks a twin, which never does, and
-takes its requests from BARE_CONTROL: from it come the workers that are to count an import.
+supervisor closes its end of them.
+
+It has three stages (protocol.STAGES), each with a socket for requests of its own. Before it goes on to the next one it
+forks a twin, which stays at that stage and serves it; the server itself serves the last one.
 """
 
 from __future__ import annotations
@@ -63,51 +65,75 @@ def main() -> None:
         for module in configuration["import_first"]:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
-        if os.fork() == 0:
-            client_requests.die_with_parent()
-            os.close(protocol.CONTROL)
-            _serve(client_requests, protocol.BARE_CONTROL, reports, tool, rules.Rules())
-            os._exit(0)
-        os.close(protocol.BARE_CONTROL)
+        stages = _Stages(client_requests, reports, tool)
+        stages.fork_twin(protocol.BARE, rules.Rules())
         with _mapped_files_without_folders():
             suite_rules.preload()
-        lack, notes = client_requests.native_lack(), suite_rules.notes()
-        if lack is not None and os.environ[protocol.GO_NATIVE] == "1":
-            notes += (f"what is not counted is simulated too, which takes longer: {lack}",)
+        stages.fork_twin(protocol.IMPORTED, suite_rules)
+        stages.ready(protocol.IMPORTED, suite_rules)
+        with _mapped_files_without_folders():
+            suite_rules.rehearse()
+    except HarnessError as error:
+        give_up(reports, str(error), "")
+    except BaseException as error:
+        give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
+
+    stages.ready(protocol.REHEARSED, suite_rules)
+    stages.serve(protocol.REHEARSED, suite_rules)
+
+
+class _Stages:
+    """The server at each of its stages."""
+
+    def __init__(self, client_requests: Any, reports: socket.socket, tool: counters.Counter) -> None:
+        self._client_requests = client_requests
+        self._reports = reports
+        self._tool = tool
+        self._told: set[str] = set()
+
+    def ready(self, stage: str, suite_rules: rules.Rules) -> None:
+        """Tell that workers can be forked at this stage, and what was found on the way to it."""
+        lack = self._client_requests.native_lack()
         versions = {
             "python": sys.version,
             "libc": "-".join(platform.libc_ver()),
             "native until counted": "yes" if lack is None else "no",
             **suite_rules.versions(),
         }
-    except HarnessError as error:
-        give_up(reports, str(error), "")
-    except BaseException as error:
-        give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
+        notes = suite_rules.notes()
+        if lack is not None and os.environ[protocol.GO_NATIVE] == "1":
+            notes += (f"what is not counted is simulated too, which takes longer: {lack}",)
+        new = tuple(note for note in notes if note not in self._told)
+        self._told.update(new)
+        self._reports.send(protocol.encode(protocol.Ready(stage, versions, new)))
 
-    reports.send(protocol.encode(protocol.Ready(versions, notes)))
-    _serve(client_requests, protocol.CONTROL, reports, tool, suite_rules)
+    def fork_twin(self, stage: str, suite_rules: rules.Rules) -> None:
+        """Fork a process that stays at this stage and serves it."""
+        if os.fork() == 0:
+            self._client_requests.die_with_parent()
+            for later in protocol.STAGES[protocol.STAGES.index(stage) + 1 :]:
+                os.close(protocol.CONTROLS[later])
+            self.serve(stage, suite_rules)
+        os.close(protocol.CONTROLS[stage])
 
-
-def _serve(
-    client_requests: Any, control: int, reports: socket.socket, tool: counters.Counter, suite_rules: rules.Rules
-) -> None:
-    """Fork workers until nobody can ask for one any more; in a worker, live its life."""
-    client_requests.know_types(_types())
-    # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
-    gc.collect()
-    gc.disable()
-    gc.freeze()
-    request = client_requests.serve(control)
-    if request is not None:
+    def serve(self, stage: str, suite_rules: rules.Rules) -> NoReturn:
+        """Fork workers until nobody can ask for one any more; in a worker, live its life."""
+        self._client_requests.know_types(_types())
+        # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
+        gc.collect()
+        gc.disable()
+        gc.freeze()
+        request = self._client_requests.serve(protocol.CONTROLS[stage])
+        if request is None:
+            os._exit(0)
         gc.enable()
         process = worker.Process(
-            client_requests.renew_allocators,
-            client_requests.renew_type_versions,
-            client_requests.go_native,
-            client_requests.go_simulated,
+            self._client_requests.renew_allocators,
+            self._client_requests.renew_type_versions,
+            self._client_requests.go_native,
+            self._client_requests.go_simulated,
         )
-        worker.live(request, reports, tool, suite_rules, process)
+        worker.live(request, self._reports, self._tool, suite_rules, process)
 
 
 def _check(client_requests: Any) -> None:

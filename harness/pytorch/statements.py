@@ -26,6 +26,7 @@ class Statements(inside.Statements, Workload, abc.ABC):
     """
 
     limit_seconds = 300.0
+    stage = "imported"
 
     @classmethod
     def generated(cls) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
+from harness import protocol
 from harness.errors import SuiteError
 from harness.inside.values import lists
 from harness.suite import suites
@@ -39,6 +40,8 @@ def check(cls: type, base: type, regions: Collection[str]) -> None:
         faults.append(f"its region is {cls.region!r}; the suite's rules know {known}")  # type: ignore[attr-defined]
     if cls.suite not in suites.NAMES:  # type: ignore[attr-defined]
         faults.append(f"its suite is {cls.suite!r}; known are {', '.join(suites.NAMES)}")  # type: ignore[attr-defined]
+    if cls.stage not in protocol.STAGES:  # type: ignore[attr-defined]
+        faults.append(f"its stage is {cls.stage!r}; known are {', '.join(protocol.STAGES)}")  # type: ignore[attr-defined]
     faults += _small(cls, base)
     _raise(cls, line, faults)
 

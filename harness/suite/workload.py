@@ -70,8 +70,9 @@ class Workload(inside.Workload, abc.ABC):
 
     #: Choices of parameters that are no case: skipped, and nothing is started for them.
     skip_params: Sequence[tuple[Any, ...]] = ()
-    #: Whether its worker begins with the library under test imported. Without, importing it can be what is counted.
-    preloaded = True
+    #: What its worker begins with: nothing of the library under test ("bare": importing it can be what is counted), the
+    #: library ("imported"), or also what a first compile leaves ("rehearsed"), which is there seconds later.
+    stage = protocol.REHEARSED
     #: The smallest suite that counts it: quick (a first result in minutes), default, or full (what takes minutes each).
     suite = "default"
     #: By how much of itself a count may move although nothing that matters changed; scripts/noise.py measures it.
@@ -166,7 +167,7 @@ class Workload(inside.Workload, abc.ABC):
             values=tuple(map(representation, chosen)),
             limit_seconds=cls.limit_seconds,
             needs=cls.needs(*chosen),
-            preloaded=cls.preloaded,
+            stage=cls.stage,
             long=cls.calls == 1,
         )
 

@@ -107,7 +107,7 @@ def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
 def test_allocators_have_no_past():
     """Servers whose memory came to be differently, and loops that allocate: the same to the instruction."""
     found = []
-    for layout in ({}, {"padding": 40}, {"import_first": ("sqlite3", "wave")}):
+    for layout in ({}, {"padding": 40}, {"padding": 1000}, {"import_first": ("sqlite3", "wave")}):
         with client.session(workload.configuration_for(Native, counter="readable", **layout)) as directory:
             found.append(workload.ask(Native, ("allocates",), directory).total)
     assert found[0] > 300_000 and len(set(found)) == 1

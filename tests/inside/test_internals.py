@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import types
 from collections.abc import Callable
@@ -50,7 +51,9 @@ def torch(monkeypatch) -> dict[str, Any]:
 
 
 def look(rehearsal: Rehearsal | None = None, absent: tuple[str, ...] = (), processor: str | None = None) -> Lacks:
-    return internals.look(adapter.PHASES, absent, rehearsal or Rehearsal(("eager",), seen=ALL_SEEN), processor)
+    """What both looks find, in one."""
+    compiling = internals.look_at_compiling(adapter.PHASES, rehearsal or Rehearsal(("eager",), seen=ALL_SEEN))
+    return dataclasses.replace(compiling, notes=(*internals.look(absent, processor), *compiling.notes))
 
 
 def test_of_a_torch_that_has_everything_nothing_is_said(torch):
@@ -113,7 +116,7 @@ def test_a_variable_of_a_worker_is_among_those_looked_for(monkeypatch, tmp_path)
 
 def test_modules_processor_and_failed_rehearsals_are_said(torch):
     rehearsal = Rehearsal(("eager",), {"inductor": "TypeError: no"}, ALL_SEEN)
-    processor, rehearsed, modules = look(rehearsal, ("torch._a", "torch._b"), "for another processor").notes
+    processor, modules, rehearsed = look(rehearsal, ("torch._a", "torch._b"), "for another processor").notes
     assert processor == "for another processor"
     assert rehearsed.startswith("rehearsing 'inductor' failed (TypeError: no): ")
     assert modules.startswith("torch 9.9 comes without torch._a, torch._b: ")

@@ -296,6 +296,7 @@ class TorchRules(Rules):
     #: What the imported torch lacks, as the server found it; workers inherit it.
     lacks = internals.Lacks()
     _rehearsed: tuple[str, ...] = ()
+    _notes: tuple[str, ...] = ()
 
     def environment(self) -> dict[str, str]:
         return {
@@ -328,14 +329,16 @@ class TorchRules(Rules):
                     ) from None
                 if f"{name}.".startswith(f"{missing}."):  # else what it needs of others, which need not be installed
                     absent.append(name)
-        processor = _compile_for_avx2()
+        self._notes = internals.look(absent, _compile_for_avx2())
         _tell_one_latency()
+
+    def rehearse(self) -> None:
         rehearsal = _rehearse()
         self._rehearsed = rehearsal.done
-        self.lacks = internals.look(PHASES, absent, rehearsal, processor)
+        self.lacks = internals.look_at_compiling(PHASES, rehearsal)
 
     def notes(self) -> tuple[str, ...]:
-        return self.lacks.notes
+        return (*self._notes, *self.lacks.notes)
 
     def enter_worker(self, folder: str) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
@@ -353,7 +356,7 @@ class TorchRules(Rules):
         return {
             "torch": torch.__version__,
             "torch commit": str(getattr(torch.version, "git_version", "unknown")),
-            "rehearsed": ", ".join(self._rehearsed),
+            **({"rehearsed": ", ".join(self._rehearsed)} if self._rehearsed else {}),
             "processor features": capability(),
         }
 

@@ -157,25 +157,19 @@ class Rehearsal:
 
 @dataclasses.dataclass(frozen=True)
 class Lacks:
-    """What the torch under test lacks: a sentence each. `no_steps` says why its compile steps cannot be counted apart,
-    `no_phases` why what happens in them cannot; None where it can."""
+    """What the torch under test lacks when it compiles, as its rehearsal showed: a sentence each. `no_steps` says why
+    its compile steps cannot be counted apart, `no_phases` why what happens in them cannot; None where it can."""
 
     notes: tuple[str, ...] = ()
     no_steps: str | None = None
     no_phases: str | None = None
 
 
-def look(events: Iterable[str], absent: Sequence[str], rehearsal: Rehearsal, processor: str | None) -> Lacks:
-    """What the imported torch lacks. `events` are those that phases are told by, `absent` the modules that were to be
-    imported and are not there, `processor` a sentence on what Inductor compiles for, if there is one."""
+def look(absent: Sequence[str], processor: str | None) -> tuple[str, ...]:
+    """What the imported torch lacks, a sentence each. `absent` are the modules that were to be imported and are not
+    there, `processor` is a sentence on what Inductor compiles for, if there is one."""
     torch = f"torch {_resolve('torch.__version__')}"
-    no_steps, no_phases = _compiling(torch, events, rehearsal)
-    notes = [note for note in (no_steps, no_phases, processor) if note is not None]
-    notes += [
-        f"rehearsing {name!r} failed ({reason}): what only the first compile of its kind in a process does, every "
-        "worker does itself, and may count"
-        for name, reason in rehearsal.failed.items()
-    ]
+    notes = [] if processor is None else [processor]
     if absent:
         modules = ", ".join(absent)
         notes.append(
@@ -184,6 +178,18 @@ def look(events: Iterable[str], absent: Sequence[str], rehearsal: Rehearsal, pro
     notes += [f"{torch} has no {name}: {follows}" for name, follows in NEEDED.items() if not _there(name)]
     notes += filter(None, (_heeded(torch, effect) for effect in EFFECTS))
     notes += filter(None, (_mkl(torch), *_caches(torch)))
+    return tuple(notes)
+
+
+def look_at_compiling(events: Iterable[str], rehearsal: Rehearsal) -> Lacks:
+    """What a rehearsal showed. `events` are those that phases are told by."""
+    no_steps, no_phases = _compiling(f"torch {_resolve('torch.__version__')}", events, rehearsal)
+    notes = [note for note in (no_steps, no_phases) if note is not None]
+    notes += [
+        f"rehearsing {name!r} failed ({reason}): what only the first compile of its kind in a process does, every "
+        "worker does itself, and may count"
+        for name, reason in rehearsal.failed.items()
+    ]
     return Lacks(tuple(notes), no_steps, no_phases)
 
 

@@ -48,13 +48,13 @@ class Born(Workload):
 
 
 class BornEarly(Born):
-    preloaded = False
+    stage = "bare"
 
 
 class Imports(Workload):
     """Imports what nobody has imported yet."""
 
-    preloaded = False
+    stage = "bare"
 
     def warm_up(self):
         """An import is one only once."""
