@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -10,8 +11,10 @@ import platform
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+from harness import protocol
 from harness.engine.sandbox import Sandbox
 from harness.inside.rules import Rules
 
@@ -63,6 +66,31 @@ def fingerprint(rules: Rules, counter: str, site: Path, facts: dict[str, str]) -
         installed = importlib.metadata.distributions(name=package, path=[str(site)])
         facts_by_name[f"package {package}"] = next((distribution.version for distribution in installed), "none")
     return dict(sorted(facts_by_name.items()))
+
+
+class Fingerprints:
+    """The fingerprints of one supervisor's counts: one for each stage of the server that is there."""
+
+    def __init__(self, rules: Rules, counter: str, site: Path, facts: dict[str, str]) -> None:
+        """`facts` are those that no server finds; the rest is as `fingerprint` takes it."""
+        self._make = partial(fingerprint, rules, counter, site)
+        self._facts = facts
+        self._versions: dict[str, dict[str, str]] = {}
+        self._made: dict[str, dict[str, str]] = {}
+
+    def learn(self, ready: protocol.Ready) -> None:
+        self._versions[ready.stage] = ready.versions
+        self._made.pop(ready.stage, None)
+
+    def on(self, case: protocol.Case, report: protocol.Report) -> protocol.Report:
+        """The report with the fingerprint of its case's stage, if it is a count. Of the bare stage it is that of the
+        next one, which knows the library under test."""
+        if not isinstance(report, protocol.Counted):
+            return report
+        stage = protocol.IMPORTED if case.stage == protocol.BARE else case.stage
+        if stage not in self._made:
+            self._made[stage] = self._make({**self._versions[stage], **self._facts})
+        return dataclasses.replace(report, fingerprint=self._made[stage])
 
 
 def _first_line(command: list[str]) -> str:

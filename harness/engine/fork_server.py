@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -142,6 +143,18 @@ class ForkServer:
         self.process.wait()
         for end in (*self._controls.values(), self.reports):
             end.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedStart:
+    """A server that ended before it had come to its last stage, and the sentence why."""
+
+    server: ForkServer
+    sentence: str
+
+    def concerns(self, case: protocol.Case) -> bool:
+        """Whether the stage of this case was not reached."""
+        return not self.server.serves(case.stage)
 
 
 def _packets() -> tuple[socket.socket, socket.socket]:

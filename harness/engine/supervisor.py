@@ -29,7 +29,7 @@ from harness.engine import environment, progress
 from harness.engine.case_state import CaseState, remove
 from harness.engine.configuration import SOCKET, Configuration
 from harness.engine.counters import COUNTER_KINDS
-from harness.engine.fork_server import ForkServer, ServerDied, evidence
+from harness.engine.fork_server import FailedStart, ForkServer, ServerDied, evidence
 from harness.engine.needs import BuildProcess, Needs
 from harness.engine.running_worker import RunningWorker, with_notes
 from harness.engine.sandbox import Sandbox
@@ -60,7 +60,7 @@ class Supervisor:
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._needs = Needs(sandbox, environment.server_environment(sandbox, self._rules))
         self._server: ForkServer | None = None
-        self._failed_start: str | None = None
+        self._failed_start: FailedStart | None = None
         self._ready_by = 0.0
         self._servers_made = self._workers_made = 0
         self._running: dict[int, RunningWorker] = {}
@@ -68,8 +68,8 @@ class Supervisor:
         self._used: dict[socket.socket, list[Path]] = {}
         self._answered_any = False
         self._copy = SuiteCopy(sandbox.site)
-        self._versions: dict[str, dict[str, str]] = {}  # by the stage at which they were found
-        self._fingerprints: dict[str, dict[str, str]] = {}  # of the server that is there, by stage
+        facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
+        self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
         self._server_notes: tuple[str, ...] = ()
         self._late_notes: tuple[str, ...] = ()  # what the server said once it served: for the next count
         self._last_heard = time.monotonic()
@@ -93,8 +93,8 @@ class Supervisor:
             if self._abandoned():
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
-        if self._failed_start is not None:
-            raise StartError(self._failed_start)
+        if self._failed_start is not None and not server.ready:
+            raise StartError(self._failed_start.sentence)
         self._write_event(progress.encode("server", state="ready"))
 
     def _start_server(self) -> ForkServer:
@@ -136,7 +136,7 @@ class Supervisor:
         self._needs.end_overdue()
         server = self._server
         if server is not None and protocol.REHEARSED not in server.ready and time.monotonic() > self._ready_by:
-            self._failed_start = _NOT_READY
+            self._failed_start = FailedStart(server, _NOT_READY)
             self._bury(server)
 
     # Askers
@@ -197,7 +197,7 @@ class Supervisor:
         if state.metric == protocol.HEADLINE or isinstance(report, protocol.Failed):
             self._used[connection] = state.take_leftovers()
         with contextlib.suppress(OSError):
-            connection.sendall(protocol.encode(self._with_fingerprint(case, report)))
+            connection.sendall(protocol.encode(self._fingerprints.on(case, report)))
 
     def _forget(self, case: protocol.Case) -> None:
         """What is known of `case` is used up."""
@@ -216,17 +216,6 @@ class Supervisor:
                 if worker.case == case:
                     processes.kill_group(worker.pid)
 
-    def _with_fingerprint(self, case: protocol.Case, report: protocol.Report) -> protocol.Report:
-        if not isinstance(report, protocol.Counted):
-            return report
-        stage = protocol.IMPORTED if case.stage == protocol.BARE else case.stage
-        if stage not in self._fingerprints:
-            overlaid = self._overlay.facts() if self._overlay else {}
-            facts = {**self._versions[stage], **self._launch.facts, **overlaid}
-            counter, site = self._configuration.counter, self._sandbox.site
-            self._fingerprints[stage] = environment.fingerprint(self._rules, counter, site, facts)
-        return dataclasses.replace(report, fingerprint=self._fingerprints[stage])
-
     # Workers
 
     def _start_workers(self) -> None:
@@ -237,8 +226,8 @@ class Supervisor:
             case = self._schedule.next(self._can_begin)
             if case is None:
                 return
-            if self._failed_start is not None:
-                self._finish(case, protocol.Failed(0, self._failed_start))
+            if self._failed_start is not None and self._failed_start.concerns(case):
+                self._finish(case, protocol.Failed(0, self._failed_start.sentence))
                 self._failed_start = None
             elif self._server is None:
                 self._schedule.put_back(case)
@@ -303,24 +292,25 @@ class Supervisor:
         if report is None:
             self._bury(server)
         elif isinstance(report, protocol.Ready):
-            self._versions[report.stage] = report.versions
-            self._fingerprints.pop(report.stage, None)
+            self._fingerprints.learn(report)
             if report.stage == protocol.IMPORTED:
                 self._server_notes = report.notes
             else:
-                self._late_notes = report.notes
+                self._late_notes, self._failed_start = report.notes, None
         elif report.serial == 0 and isinstance(report, protocol.Failed):
-            self._failed_start = f"{report.sentence}\n{report.details}".strip()
+            sentence = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
-                self._failed_start = f"{self._overlay.does_not_import}\n{self._failed_start}"
+                sentence = f"{self._overlay.does_not_import}\n{sentence}"
+            self._failed_start = FailedStart(server, sentence)
         elif report.serial in self._running:
             self._running[report.serial].report = report
 
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        if protocol.REHEARSED not in server.ready and self._failed_start is None:
-            self._failed_start = f"the fork server did not start: {server.last_words()}"
+        told = self._failed_start is not None and self._failed_start.server is server
+        if protocol.REHEARSED not in server.ready and not told:
+            self._failed_start = FailedStart(server, f"the fork server did not start: {server.last_words()}")
         self._server = None
         server.end()
 

@@ -415,6 +415,18 @@ static long find_in(int descriptor, struct mapping *mapping)
     return failed;
 }
 
+/* The same where the file is there no more: by what is mapped of it, in which nobody tells of functions. */
+static long find_in_memory(const struct mapping *mapping)
+{
+    if (number_known == MOST_MAPPINGS)
+        return -ENOSPC;
+    known[number_known++] = *mapping;
+    const struct file file = {.bytes = (const uint8_t *)mapping->start, .size = mapping->end - mapping->start};
+    struct mapping bytes = *mapping;
+    bytes.offset = 0;
+    return visit_part(&file, 0, file.size, mapping->start, remember, &bytes);
+}
+
 long replace_cpuids(int descriptor, uintptr_t start, size_t bytes, uint64_t offset)
 {
     const int first = number_replaced;
@@ -503,11 +515,13 @@ long replace_all_cpuids(const uintptr_t *but, int number)
             old++;
         if (old < number_known)
             continue;
+        struct stat facts;
         const long descriptor = system_call(SYS_open, (long)paths[which], O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
-        if (descriptor < 0)
-            return descriptor;
-        const long failed = find_in((int)descriptor, &there[which]);
-        system_call(SYS_close, descriptor, 0, 0, 0, 0, 0);
+        const int same_file = descriptor >= 0 && system_call(SYS_fstat, descriptor, (long)&facts, 0, 0, 0, 0) == 0 &&
+                              facts.st_ino == there[which].file;
+        const long failed = same_file ? find_in((int)descriptor, &there[which]) : find_in_memory(&there[which]);
+        if (descriptor >= 0)
+            system_call(SYS_close, descriptor, 0, 0, 0, 0, 0);
         if (failed < 0)
             return failed;
     }

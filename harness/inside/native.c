@@ -338,6 +338,15 @@ static void __attribute__((noreturn)) go_on_simulated(void)
     resume(taken, saved, parts & 4 ? saved + 576 : zeros);
 }
 
+/* The same where the program has not begun to be native: it stands in go_native(). */
+static void give_up(void)
+{
+    native = 0;
+    VALGRIND_NON_SIMD_CALL0(leave);
+    void *nobody_returns_here;
+    switch_stack(&nobody_returns_here, program_stack, &no_flag);
+}
+
 /* What valgrind and cpuid.c must know of a system call that the program made. */
 static void notice(const greg_t *registers, long number, long answer)
 {
@@ -414,10 +423,10 @@ static void __attribute__((noreturn)) loop(void)
     for (;;) {
         const long failed = (long)VALGRIND_NON_SIMD_CALL0(enter);
         if (failed != 0) {
-            say("native: the program cannot go on natively\n");
-            if (frame == NULL)
-                _exit(1);
-            go_on_simulated();
+            say("native: the program goes on simulated, natively it cannot\n");
+            if (frame != NULL)
+                go_on_simulated();
+            give_up();
         }
         greg_t *const registers = frame->uc_mcontext.gregs;
         if (reason == SIGSYS)

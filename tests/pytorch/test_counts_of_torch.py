@@ -85,13 +85,16 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_cpu_case_is_counted_the_same_by_both_counters(reference, readable, case):
+def test_every_cpu_case_is_counted_the_same_by_both_counters(suite, reference, readable, case):
     first, second = reference[case], readable[case]
     assert first.instructions_per_call > 10_000
     assert second.instructions_per_call == pytest.approx(first.instructions_per_call, rel=1e-4)
     assert first.fingerprint["torch"].startswith("2.")
-    rehearsed = first.fingerprint["rehearsed"].split(", ")
-    assert set(rehearsed) | {"training"} == {"eager", "training", "subclass", "inductor"}
+    if find(suite, f"small.{case[0]}").stage == "rehearsed":
+        rehearsed = first.fingerprint["rehearsed"].split(", ")
+        assert set(rehearsed) | {"training"} == {"eager", "training", "subclass", "inductor"}
+    else:
+        assert "rehearsed" not in first.fingerprint
     assert (first.fingerprint["counter"], second.fingerprint["counter"]) == ("callgrind", "readable")
 
 
@@ -188,7 +191,7 @@ def test_what_torch_has_no_more_is_said_once_and_its_numbers_are_absent(suite, m
         with pytest.raises(CountError, match="this run told no 'backend', only instructions, total"):
             linear().track_backend("eager")
     assert counted.instructions_per_call > 0 and set(counted.metrics) == {"total"}
-    event, threads = said
+    (threads,), (event,) = said, counted.notes
     assert re.match(
         r"torch \S+ logged no event 'inductor_compile' while it compiled \(it logged: .*\binductor, ", event
     )

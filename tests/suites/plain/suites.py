@@ -51,6 +51,10 @@ class BornEarly(Born):
     stage = "bare"
 
 
+class BornImported(Born):
+    stage = "imported"
+
+
 class Imports(Workload):
     """Imports what nobody has imported yet."""
 
