@@ -22,12 +22,13 @@ _HARNESS = Path(__file__).parent.parent
 @dataclasses.dataclass(frozen=True)
 class Tool:
     """One of them: valgrind's name for it, what people know it as, and what to do without it. `sources` are the tool
-    itself and what it includes of ours."""
+    itself and what it includes of ours, `link` is what the linker is told besides."""
 
     name: str
     what: str
     instead: str
     sources: tuple[Path, ...]
+    link: tuple[str, ...] = ()
 
 
 READABLE = Tool(
@@ -35,6 +36,7 @@ READABLE = Tool(
     "the readable counter",
     "count with Callgrind instead (HARNESS_COUNTER=callgrind, or --counter callgrind)",
     (_HARNESS / "engine/readable_tool.c",),
+    ("-Wl,--wrap=vgPlain_di_notify_mmap",),
 )
 FRAMES = Tool(
     "frames",
@@ -100,6 +102,7 @@ def _command(valgrind: Valgrind, tool: Tool) -> list[str]:
         *(f"-I{source.parent}" for source in tool.sources[1:]),
         str(tool.sources[0]),
         *_LINK,
+        *tool.link,
         *(str(folder / library) for library in libraries),
         *([str(support)] if support.exists() else []),
         "-lgcc",
