@@ -551,7 +551,7 @@ PyObject *go_simulated(PyObject *self, PyObject *unused)
 
 PyObject *native_lack(PyObject *self, PyObject *unused)
 {
-    return PyUnicode_FromString("it is made for x86-64 under valgrind");
+    return PyUnicode_FromString("native stretches are made for x86-64 and for valgrind only");
 }
 
 PyObject *go_native(PyObject *self, PyObject *unused)
