@@ -53,9 +53,7 @@ class ToFromLocal(OnMesh):
 
 class Collectives(OnMesh):
     """Five redistributions, from and to every kind of placement: planning transforms and issuing collectives.
-
-    Kept because every change of placement, asked for or not, goes this way.
-    """
+    Kept because every change of placement, asked for or not, goes this way."""
 
     calls = 10
     layouts = 1

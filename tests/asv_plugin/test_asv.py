@@ -44,7 +44,10 @@ def test_the_two_configurations_differ_in_the_counter_only():
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    made = Repository(tmp_path_factory.mktemp("asv") / "repository")
+    folder = tmp_path_factory.mktemp("asv")
+    made = Repository(folder / "repository")
+    made.temporary = folder / "temporary"  # one for all tests, which compare counts of different runs
+    made.temporary.mkdir()
     assert made.asv("machine", "--yes").returncode == 0
     return made
 

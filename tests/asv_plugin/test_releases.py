@@ -114,7 +114,10 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, text, sentence):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """asv over two releases, of which the later one costs about a tenth more."""
-    made = Repository(tmp_path_factory.mktemp("releases") / "repository", "no project", BENCHMARKS)
+    folder = tmp_path_factory.mktemp("releases")
+    made = Repository(folder / "repository", "no project", BENCHMARKS)
+    made.temporary = folder / "temporary"  # one for all tests, which compare counts of different runs
+    made.temporary.mkdir()
     for version, source in (
         ("2.12.0", WORK.format(version="2.12.0", size=1000)),
         ("2.13.0", WORK.format(version="2.13.0", size=1100) + "\ndef later():\n    return list(range(1000))\n"),
