@@ -37,7 +37,7 @@ static const uint8_t CPUID[] = {0x0f, 0xa2};
 
 /* How long instructions are */
 
-enum { LONGEST_INSTRUCTION = 15 };
+enum { LONGEST_INSTRUCTION = 15, MOST_BEHIND_PREFIXES = 9 /* that are looked at before it is known to be too long */ };
 
 /* The bytes of a ModRM byte, what follows it included: a SIB byte, a displacement. */
 static int operand_bytes(const uint8_t *modrm)
@@ -96,6 +96,8 @@ static int rest_of_one_byte(uint8_t code, const uint8_t *rest, int full, int wid
         return 1;
     case 0xa0: case 0xa1: case 0xa2: case 0xa3:
         return short_address ? 4 : 8;
+    case 0x8f: /* pop; else a prefix of AMD's, which no compiler uses by itself */
+        return rest[0] >> 3 & 7 ? -1 : operand_bytes(rest);
     case 0xc2: case 0xca:
         return 2;
     case 0xc8:
@@ -124,7 +126,7 @@ static int rest_of_vector(int map, uint8_t code, const uint8_t *rest)
     return operand_bytes(rest) + (map == 3 || (map == 1 && is_one_of(code, "\x70\x71\x72\x73\xc2\xc4\xc5\xc6")));
 }
 
-/* The length in bytes of the instruction at `code`, of which LONGEST_INSTRUCTION bytes can be read; 0 if none is there. */
+/* The length in bytes of the instruction at `code`, of which so many bytes can be read; 0 if none is there. */
 static int instruction_length(const uint8_t *code)
 {
     const uint8_t *at = code;
@@ -243,7 +245,7 @@ static uint64_t beginning_of_function(const struct file *file, uint64_t address)
 static int leads_to(const struct file *file, uint64_t begin, uint64_t place)
 {
     while (begin < place) {
-        if (!holds(file, begin, LONGEST_INSTRUCTION))
+        if (!holds(file, begin, LONGEST_INSTRUCTION + MOST_BEHIND_PREFIXES))
             return -1;
         const int length = instruction_length(file->bytes + begin);
         if (length == 0)
@@ -347,7 +349,7 @@ static int remember(void *context, uint64_t offset, uint64_t address)
 
 void forget_cpuids(uintptr_t start, size_t bytes)
 {
-    const uintptr_t end = start + bytes;
+    const uintptr_t end = start + (bytes + PAGE - 1) / PAGE * PAGE;
     int kept = 0;
     for (int number = 0; number < number_replaced; number++)
         if (replaced[number] < start || replaced[number] >= end)

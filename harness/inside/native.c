@@ -13,9 +13,9 @@
  *                                    SIGSYS   of a timer: may a signal be waiting, which valgrind holds back?
  *                                    SIGSEGV and others: a fault
  *       handler()   native, on the program's stack   notes which, goes back to valgrind's stack: enter() returns
- *       loop()      simulated      makes the system call, as valgrind knows it, or takes the pretended cpuid's answer, or
- *                                  waits for signals for no time; enters again: the frame of the signal is left
- *                                  through the kernel (rt_sigreturn), with the answer in its registers
+ *       loop()      simulated      makes the system call, as valgrind knows it, or takes the pretended cpuid's answer;
+ *                                  if a signal waits, lets valgrind give it to the program; enters again: the frame
+ *                                  is left through the kernel (rt_sigreturn), with the answer in its registers
  *     go_simulated() native        makes a system call with a number that no kernel has: loop() takes all registers out of
  *                                  the frame and goes on after it, simulated
  *
@@ -28,6 +28,7 @@
  *   handlers      six signals have handler() from enter() on until leave(); those of valgrind's that it meanwhile takes the
  *                 place of are called where valgrind itself, or code that it simulates, faults.
  *   mask          valgrind blocks every signal but while a system call is made. Those six are let through.
+ *   timer         runs only while native: valgrind would take its signal for the program's.
  *   dispatch      on only while `selector` says so, per thread, not inherited by a child: enter() switches it on.
  *   cpuids        replaced by ud2 from enter() on until leave(), in every executable mapping but valgrind's and this one.
  *   frames        of SIGSYS, SIGILL lie on the program's stack and live until they are left. Those of faults lie on a
@@ -162,9 +163,9 @@ static stack_t valgrinds_fault_stack;
 static uint64_t valgrinds_mask;
 static int timer;
 
-/* Why handler() came: the frame's signal; for SIGSYS of a timer TICK. */
-enum { NOTHING = 0, TICK = -1 };
-static int reason;
+/* Why handler() came: the frame's signal, with its code; for SIGSYS of a timer TICK. */
+enum { TICK = -1 };
+static int reason, code;
 static ucontext_t *frame; /* NULL: the program stands in switch_stack() */
 static uint32_t vector_control;
 static uint16_t float_control;
@@ -177,11 +178,29 @@ static struct {
     uint64_t offset;
 } mapped;
 
+/* Whether something was made executable that was mapped before. */
+static int protection_changed;
+
 /* Valgrind's code, and this. */
 static uintptr_t not_replaced[2];
 
 static char loop_stack[STACK] __attribute__((aligned(4096)));
 static char fault_stack[STACK] __attribute__((aligned(4096)));
+
+/* The timer runs only while the program does. */
+static long set_timer(long nanoseconds)
+{
+    const struct itimerspec often = {{0, nanoseconds}, {0, nanoseconds}};
+    return system_call(SYS_timer_settime, timer, 0, (long)&often, 0, 0, 0);
+}
+
+/* Signals that valgrind holds back, as a mask. */
+static uint64_t waiting_signals(void)
+{
+    uint64_t waiting = 0;
+    system_call(SYS_rt_sigpending, (long)&waiting, sizeof waiting, 0, 0, 0, 0);
+    return waiting;
+}
 
 /* Native, on the program's stack or on the fault stack; not native where `selector` is 0 */
 
@@ -196,14 +215,14 @@ static void handler(int signal, siginfo_t *info, void *context)
         return;
     }
     if (signal == SIGSYS && info->si_code == SI_TIMER) {
-        uint64_t waiting = 0;
-        system_call(SYS_rt_sigpending, (long)&waiting, sizeof waiting, 0, 0, 0, 0);
-        if (waiting == 0)
+        if (waiting_signals() == 0)
             return;
         reason = TICK;
     } else
         reason = signal;
     selector = 0;
+    set_timer(0); /* valgrind must never meet a tick: it would take it for the program's */
+    code = info->si_code;
     frame = context;
     set_fs_register(valgrinds_fs);
     void *nobody_returns_here;
@@ -212,14 +231,25 @@ static void handler(int signal, siginfo_t *info, void *context)
 
 /* Native, on valgrind's stack */
 
+/* The signals that handler() takes, as a mask. */
+static uint64_t let_through(void)
+{
+    uint64_t mask = 0;
+    for (int number = 0; number < NUMBER_OF_SIGNALS; number++)
+        mask |= 1ull << (SIGNALS[number] - 1);
+    return mask;
+}
+
 static long set_handlers(void)
 {
     const unsigned long has_restorer = 0x04000000;
+    /* Nothing else comes on top of a handler's frame: valgrind looks at what was interrupted, and must know it. */
+    const uint64_t others = ~let_through();
     for (int number = 0; number < NUMBER_OF_SIGNALS; number++) {
         const int signal = SIGNALS[number];
         const unsigned long on_fault_stack = signal == SIGSEGV || signal == SIGBUS ? SA_ONSTACK : 0;
         const struct kernel_action ours = {handler, SA_SIGINFO | SA_NODEFER | SA_RESTART | on_fault_stack | has_restorer,
-                                           signal_return, 0};
+                                           signal_return, others};
         struct kernel_action before;
         const long failed = system_call(SYS_rt_sigaction, signal, (long)&ours, (long)&before, sizeof ours.mask, 0, 0);
         if (failed != 0)
@@ -234,27 +264,21 @@ static long set_handlers(void)
 static long begin_stretch(void)
 {
     const stack_t stack = {.ss_sp = fault_stack, .ss_size = sizeof fault_stack};
-    uint64_t let_through = 0;
-    for (int number = 0; number < NUMBER_OF_SIGNALS; number++)
-        let_through |= 1ull << (SIGNALS[number] - 1);
+    const uint64_t ours = let_through();
     long failed = system_call(SYS_sigaltstack, (long)&stack, (long)&valgrinds_fault_stack, 0, 0, 0, 0);
     if (failed == 0)
-        failed = system_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&let_through, (long)&valgrinds_mask, sizeof let_through, 0, 0);
+        failed = system_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, (long)&valgrinds_mask, sizeof ours, 0, 0);
     return failed == 0 ? replace_all_cpuids(not_replaced, 2) : failed;
 }
 
-/* The timer runs while this process uses the processor, so that it interrupts no system call that waits. */
-static long start_timer(void)
+/* Of the time that this process uses the processor. */
+static long make_timer(void)
 {
     struct sigevent event;
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGSYS;
-    long failed = system_call(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, (long)&event, (long)&timer, 0, 0, 0);
-    const struct itimerspec often = {{0, TICK_NANOSECONDS}, {0, TICK_NANOSECONDS}};
-    if (failed == 0)
-        failed = system_call(SYS_timer_settime, timer, 0, (long)&often, 0, 0, 0);
-    return failed;
+    return system_call(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, (long)&event, (long)&timer, 0, 0, 0);
 }
 
 static long dispatch(int on)
@@ -276,7 +300,11 @@ static unsigned long leave(unsigned long thread)
     return (unsigned long)put_back_cpuids();
 }
 
-/* Run the program on the processor until handler() comes. 0, or -errno where that cannot be. */
+/* Run the program on the processor until handler() comes. 0; or -errno where that cannot be; or SIGNAL_WAITS: one does, and
+ * nobody has looked since handler() came whether the program may have it. */
+enum { SIGNAL_WAITS = 1 };
+static int looked;
+
 static unsigned long enter(unsigned long thread)
 {
     long failed = 0;
@@ -290,11 +318,19 @@ static unsigned long enter(unsigned long thread)
     if (failed == 0 && !dispatching)
         failed = dispatch(1);
     if (failed == 0 && !dispatching)
-        failed = start_timer();
+        failed = make_timer();
     dispatching = 1;
     if (failed == 0 && mapped.bytes != 0)
         failed = replace_cpuids(mapped.file, mapped.start, mapped.bytes, mapped.offset);
+    if (failed == 0 && protection_changed)
+        failed = replace_all_cpuids(not_replaced, 2);
     mapped.bytes = 0;
+    protection_changed = 0;
+    if (failed == 0 && !looked && waiting_signals() != 0)
+        return SIGNAL_WAITS;
+    looked = 0;
+    if (failed == 0)
+        failed = set_timer(TICK_NANOSECONDS);
     if (failed != 0)
         return (unsigned long)failed;
 
@@ -364,6 +400,9 @@ static void notice(const greg_t *registers, long number, long answer)
             mapped.offset = (uint64_t)registers[REG_R9];
         }
         break;
+    case SYS_mprotect:
+        protection_changed |= (registers[REG_RDX] & PROT_EXEC) != 0;
+        break;
     case SYS_munmap:
     case SYS_mremap:
         forget_cpuids(first, second);
@@ -418,10 +457,29 @@ static void answer_cpuid(greg_t *registers)
     registers[REG_RIP] += 2;
 }
 
+/* Where the program must go on to meet the fault that it met natively: where it stood before, in two cases.
+ *   - The kernel could not put the frame of SIGSYS on the stack, and made it a SIGSEGV: the system call is not made yet.
+ *   - The trap of an int3 is told behind it. */
+static void stand_before_fault(greg_t *registers)
+{
+    const uint8_t *const at = (const uint8_t *)registers[REG_RIP];
+    const int readable = code == SI_KERNEL && (uintptr_t)at % PAGE >= 2 && (uintptr_t)at < 1ul << 47;
+    if (reason == SIGSEGV && readable && at[-2] == 0x0f && at[-1] == 0x05)
+        registers[REG_RIP] -= 2;
+    else if (reason == SIGTRAP && readable && at[-1] == 0xcc)
+        registers[REG_RIP] -= 1;
+}
+
 static void __attribute__((noreturn)) loop(void)
 {
     for (;;) {
         const long failed = (long)VALGRIND_NON_SIMD_CALL0(enter);
+        if (failed == SIGNAL_WAITS) {
+            const struct timespec no_time = {0, 0};
+            system_call(SYS_ppoll, 0, 0, (long)&no_time, 0, 0, 0); /* valgrind then gives it to the program */
+            looked = 1;
+            continue;
+        }
         if (failed != 0) {
             say("native: the program goes on simulated, natively it cannot\n");
             if (frame != NULL)
@@ -433,11 +491,10 @@ static void __attribute__((noreturn)) loop(void)
             make_system_call(registers);
         else if (reason == SIGILL && is_replaced((uintptr_t)registers[REG_RIP]))
             answer_cpuid(registers);
-        else if (reason == TICK) {
-            const struct timespec no_time = {0, 0};
-            system_call(SYS_ppoll, 0, 0, (long)&no_time, 0, 0, 0); /* valgrind then gives them to the program */
-        } else
+        else if (reason != TICK) { /* after which enter() finds that a signal waits */
+            stand_before_fault(registers);
             go_on_simulated();
+        }
     }
 }
 

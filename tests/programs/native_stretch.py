@@ -120,6 +120,25 @@ def signals() -> None:
     ANSWERS["still native"] = requests.go_native()
 
 
+def many_signals() -> None:
+    """While system calls wait, while they do not, and while children end."""
+    came: list[int] = []
+    for number in (signal.SIGALRM, signal.SIGCHLD):
+        signal.signal(number, lambda number, frame: came.append(number))
+    requests.go_native()
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    ends = time.monotonic() + 4
+    while time.monotonic() < ends:
+        time.sleep(0.0005)
+        sum(range(20_000))
+        for _ in range(50):
+            os.getppid()
+        if len(came) % 20 == 0:
+            subprocess.run(["true"])
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    ANSWERS.update(alarms=came.count(signal.SIGALRM), children=came.count(signal.SIGCHLD))
+
+
 def memory() -> None:
     outer_words, words = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
     before = library("inner") and library("outer_of_before")
@@ -141,8 +160,6 @@ def memory() -> None:
     ANSWERS["resized"] = pages[:4].decode()
     libc = ctypes.CDLL(None)
     ANSWERS["protected"] = libc.mprotect(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(pages))), 4096, 3)
-    libc.sbrk.restype = ctypes.c_void_p
-    ANSWERS["break"] = libc.sbrk(1 << 20) is not None
     requests.go_simulated()
     outer.features(words)
     ANSWERS["simulated again sees it"] = list(words) == list(outer_words)
