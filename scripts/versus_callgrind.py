@@ -51,8 +51,8 @@ def one_round(counter: str, pattern: str, **configuration: Any) -> tuple[float, 
     workloads = all_workloads(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
-    told = workload.configuration_for(workloads[0], counter=counter, ahead="nothing", **configuration)
-    with client.session(told) as directory:
+    started = workload.configuration_for(workloads[0], counter=counter, ahead="nothing", **configuration)
+    with client.session(started) as directory:
         ready = time.monotonic() - began
 
         def count(asked: tuple[type[workload.Workload], tuple[object, ...], str]) -> None:

@@ -61,16 +61,18 @@ def figures(native: float, simulated: float) -> list[str]:
 def table(native: Found, simulated: Found) -> None:
     heads = ["case", "native", "difference", "not counted, s", "", "case, s", ""]
     rows = [["", "", "", "native", "simulated", "native", "simulated"]]
+    differences = []
     for name, counted in sorted(native.items()):
         other = simulated[name]
         difference = counted.instructions_per_call / other.instructions_per_call - 1
+        differences.append(abs(difference))
         seconds = [not_counted(counted), not_counted(other), sum(counted.seconds.values()), sum(other.seconds.values())]
         rows.append(
             [name, f"{counted.instructions_per_call:,.2f}", f"{difference:+.5%}", *(f"{each:.1f}" for each in seconds)]
         )
     print("", *columns.lines(heads, rows, names=[0]), sep="\n")
-    differ = [abs(native[name].instructions_per_call / simulated[name].instructions_per_call - 1) for name in native]
-    print(f"\n{differ.count(0)} of {len(differ)} cases equal to the instruction; the others by up to {max(differ):.5%}")
+    equal, largest = differences.count(0), max(differences)
+    print(f"\n{equal} of {len(differences)} cases equal to the instruction; the others by up to {largest:.5%}")
 
 
 def one_command(native: bool) -> float:

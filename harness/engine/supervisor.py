@@ -308,8 +308,8 @@ class Supervisor:
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        told = self._failed_start is not None and self._failed_start.server is server
-        if protocol.REHEARSED not in server.ready and not told:
+        known = self._failed_start is not None and self._failed_start.server is server
+        if protocol.REHEARSED not in server.ready and not known:
             self._failed_start = FailedStart(server, f"the fork server did not start: {server.last_words()}")
         self._server = None
         server.end()

@@ -22,7 +22,7 @@ _HARNESS = Path(__file__).parent.parent
 @dataclasses.dataclass(frozen=True)
 class Tool:
     """One of them: valgrind's name for it, what people know it as, and what to do without it. `sources` are the tool
-    itself and what it includes of ours, `link` is what the linker is told besides."""
+    itself and what it includes of ours, `link` are further options for the linker."""
 
     name: str
     what: str

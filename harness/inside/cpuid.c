@@ -230,13 +230,13 @@ static uint64_t beginning_of_function(const struct file *file, uint64_t address)
     if (low == 0)
         return 0;
     const uint64_t begins = file->base + (int64_t)file->functions[low - 1][0];
-    const uint64_t told_at = file->base + (int64_t)file->functions[low - 1][1];
-    const uint64_t told = offset_of(file, told_at);
-    int32_t facts[4]; /* the length of what is told, to what it belongs, where the function begins, how long it is */
-    if (told == 0 || !holds(file, told, sizeof facts))
+    const uint64_t entry_address = file->base + (int64_t)file->functions[low - 1][1];
+    const uint64_t entry = offset_of(file, entry_address);
+    int32_t facts[4]; /* the entry's length, to what it belongs, where the function begins, how long it is */
+    if (entry == 0 || !holds(file, entry, sizeof facts))
         return 0;
-    memcpy(facts, file->bytes + told, sizeof facts);
-    const int as_usual = told_at + 8 + (int64_t)facts[2] == begins;
+    memcpy(facts, file->bytes + entry, sizeof facts);
+    const int as_usual = entry_address + 8 + (int64_t)facts[2] == begins;
     return as_usual && address - begins < (uint32_t)facts[3] ? begins : 0;
 }
 
@@ -274,11 +274,13 @@ static int is_cpuid(const struct file *file, uint64_t place, uint64_t address, u
 
 typedef int visit(void *context, uint64_t offset, uint64_t address);
 
-/* Visit every cpuid from `begin` to `end`, offsets in the file, of which the first has this address. */
-static int visit_part(const struct file *file, uint64_t begin, uint64_t end, uint64_t address, visit *found, void *context)
+/* Visit every cpuid in a part of the file, from the offset `begin`, which has this address. */
+static int visit_part(const struct file *file, uint64_t begin, uint64_t bytes, uint64_t address, visit *found, void *context)
 {
+    if (!holds(file, begin, bytes))
+        return 0;
     const uint8_t *at = file->bytes + begin;
-    const uint8_t *const last = file->bytes + end;
+    const uint8_t *const last = at + bytes;
     while (at < last && (at = memchr(at + 1, CPUID[1], (size_t)(last - at - 1))) != NULL) {
         const uint64_t place = (uint64_t)(at - file->bytes) - 1;
         if (at[-1] != CPUID[0] || !is_cpuid(file, place, address + (place - begin), begin))
@@ -297,19 +299,15 @@ static int visit_cpuids(const struct file *file, visit *found, void *context)
     if (file->sections != NULL) {
         for (int number = 0; stop == 0 && number < file->header->e_shnum; number++) {
             const Elf64_Shdr *section = &file->sections[number];
-            if (section->sh_flags & SHF_EXECINSTR && section->sh_type != SHT_NOBITS && section->sh_size > 1 &&
-                holds(file, section->sh_offset, section->sh_size))
-                stop = visit_part(file, section->sh_offset, section->sh_offset + section->sh_size, section->sh_addr, found,
-                                  context);
+            if (section->sh_flags & SHF_EXECINSTR && section->sh_type != SHT_NOBITS)
+                stop = visit_part(file, section->sh_offset, section->sh_size, section->sh_addr, found, context);
         }
         return stop;
     }
     for (int number = 0; stop == 0 && number < file->header->e_phnum; number++) {
         const Elf64_Phdr *segment = &file->segments[number];
-        if (segment->p_type == PT_LOAD && segment->p_flags & PF_X && segment->p_filesz > 1 &&
-            holds(file, segment->p_offset, segment->p_filesz))
-            stop = visit_part(file, segment->p_offset, segment->p_offset + segment->p_filesz, segment->p_vaddr, found,
-                              context);
+        if (segment->p_type == PT_LOAD && segment->p_flags & PF_X)
+            stop = visit_part(file, segment->p_offset, segment->p_filesz, segment->p_vaddr, found, context);
     }
     return stop;
 }
@@ -370,15 +368,12 @@ int is_replaced(uintptr_t address)
     return 0;
 }
 
-/* Write the two bytes to each place from the number `first` on. The kernel writes through /proc/self/mem whatever the
- * protection of the page is. */
-static long write_each(int first, const uint8_t *instruction)
+/* Write the two bytes to each place. The kernel writes through /proc/self/mem whatever the protection of the page is. */
+static long write_each(const uint8_t *instruction)
 {
-    if (first == number_replaced)
-        return 0;
     const long memory = system_call(SYS_open, (long)"/proc/self/mem", O_RDWR | O_CLOEXEC, 0, 0, 0, 0);
     long failed = memory < 0 ? memory : 0;
-    for (int number = first; failed == 0 && number < number_replaced; number++) {
+    for (int number = 0; failed == 0 && number < number_replaced; number++) {
         const long written = system_call(SYS_pwrite64, memory, (long)instruction, sizeof CPUID, (long)replaced[number], 0, 0);
         if (written != sizeof CPUID)
             failed = written < 0 ? written : -EIO;
@@ -390,51 +385,49 @@ static long write_each(int first, const uint8_t *instruction)
 
 long put_back_cpuids(void)
 {
-    return write_each(0, CPUID);
+    return write_each(CPUID);
 }
 
-/* Find the cpuids of one mapping. 0 or -errno. */
-static long find_in(int descriptor, struct mapping *mapping)
+/* Find the cpuids of a mapping in its file. 0 or -errno. */
+static long find_in_file(int descriptor, const struct mapping *mapping)
 {
     struct stat facts;
-    long failed = system_call(SYS_fstat, descriptor, (long)&facts, 0, 0, 0, 0);
+    const long failed = system_call(SYS_fstat, descriptor, (long)&facts, 0, 0, 0, 0);
     if (failed < 0)
         return failed;
     if (!S_ISREG(facts.st_mode) || facts.st_size < (long)sizeof(Elf64_Ehdr))
         return 0;
-    mapping->file = facts.st_ino;
-    if (number_known == MOST_MAPPINGS)
-        return -ENOSPC;
     const size_t size = (size_t)facts.st_size;
     const long map = system_call(SYS_mmap, 0, (long)size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (map < 0 && map > -PAGE)
         return map;
-    known[number_known++] = *mapping;
     struct file file;
-    if (open_elf(&file, (const uint8_t *)map, size))
-        failed = visit_cpuids(&file, remember, mapping);
+    const long stopped = open_elf(&file, (const uint8_t *)map, size) ? visit_cpuids(&file, remember, (void *)mapping) : 0;
     system_call(SYS_munmap, map, (long)size, 0, 0, 0, 0);
-    return failed;
+    return stopped;
 }
 
-/* The same where the file is there no more: by what is mapped of it, in which nobody tells of functions. */
+/* The same where the file is there no more: by what is mapped of it, in which nothing says where functions begin. */
 static long find_in_memory(const struct mapping *mapping)
 {
-    if (number_known == MOST_MAPPINGS)
-        return -ENOSPC;
-    known[number_known++] = *mapping;
     const struct file file = {.bytes = (const uint8_t *)mapping->start, .size = mapping->end - mapping->start};
     struct mapping bytes = *mapping;
     bytes.offset = 0;
     return visit_part(&file, 0, file.size, mapping->start, remember, &bytes);
 }
 
-long replace_cpuids(int descriptor, uintptr_t start, size_t bytes, uint64_t offset)
+/* `path` is as the kernel writes it: where another file has the name by now, " (deleted)" stands behind it. */
+static long find_in(const char *path, const struct mapping *mapping)
 {
-    const int first = number_replaced;
-    struct mapping mapping = {start, start + (bytes + PAGE - 1) / PAGE * PAGE, offset, 0};
-    const long failed = find_in(descriptor, &mapping);
-    return failed < 0 ? failed : write_each(first, UD2);
+    if (number_known == MOST_MAPPINGS)
+        return -ENOSPC;
+    known[number_known++] = *mapping;
+    const long descriptor = system_call(SYS_open, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
+    if (descriptor < 0)
+        return find_in_memory(mapping);
+    const long failed = find_in_file((int)descriptor, mapping);
+    system_call(SYS_close, descriptor, 0, 0, 0, 0, 0);
+    return failed;
 }
 
 static uint64_t number_in(const char **text, int base)
@@ -517,17 +510,11 @@ long replace_all_cpuids(const uintptr_t *but, int number)
             old++;
         if (old < number_known)
             continue;
-        struct stat facts;
-        const long descriptor = system_call(SYS_open, (long)paths[which], O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
-        const int same_file = descriptor >= 0 && system_call(SYS_fstat, descriptor, (long)&facts, 0, 0, 0, 0) == 0 &&
-                              facts.st_ino == there[which].file;
-        const long failed = same_file ? find_in((int)descriptor, &there[which]) : find_in_memory(&there[which]);
-        if (descriptor >= 0)
-            system_call(SYS_close, descriptor, 0, 0, 0, 0, 0);
+        const long failed = find_in(paths[which], &there[which]);
         if (failed < 0)
             return failed;
     }
-    return write_each(0, UD2);
+    return write_each(UD2);
 }
 
 #endif

@@ -146,7 +146,7 @@ struct kernel_action {
     uint64_t mask;
 };
 
-/* No kernel has them: the program goes on simulated; a test's. */
+/* The number of no system call: the program goes on simulated. */
 enum { GO_SIMULATED = 0x4e5401 };
 
 static const int SIGNALS[] = {SIGSYS, SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP};
@@ -170,16 +170,11 @@ static ucontext_t *frame; /* NULL: the program stands in switch_stack() */
 static uint32_t vector_control;
 static uint16_t float_control;
 
-/* What was mapped executable since handler() came. */
-static struct {
-    int file;
-    uintptr_t start;
-    size_t bytes;
-    uint64_t offset;
-} mapped;
+/* Whether anything was made executable since handler() came. */
+static int has_new_code;
 
-/* Whether something was made executable that was mapped before. */
-static int protection_changed;
+/* Whether it was seen, since handler() came, if the program may have a signal that waits. */
+static int looked;
 
 /* Valgrind's code, and this. */
 static uintptr_t not_replaced[2];
@@ -300,10 +295,9 @@ static unsigned long leave(unsigned long thread)
     return (unsigned long)put_back_cpuids();
 }
 
-/* Run the program on the processor until handler() comes. 0; or -errno where that cannot be; or SIGNAL_WAITS: one does, and
- * nobody has looked since handler() came whether the program may have it. */
+/* Run the program on the processor until handler() comes. 0; or -errno where that cannot be; or SIGNAL_WAITS: it is to be
+ * given to the program first. */
 enum { SIGNAL_WAITS = 1 };
-static int looked;
 
 static unsigned long enter(unsigned long thread)
 {
@@ -320,12 +314,9 @@ static unsigned long enter(unsigned long thread)
     if (failed == 0 && !dispatching)
         failed = make_timer();
     dispatching = 1;
-    if (failed == 0 && mapped.bytes != 0)
-        failed = replace_cpuids(mapped.file, mapped.start, mapped.bytes, mapped.offset);
-    if (failed == 0 && protection_changed)
+    if (failed == 0 && has_new_code)
         failed = replace_all_cpuids(not_replaced, 2);
-    mapped.bytes = 0;
-    protection_changed = 0;
+    has_new_code = 0;
     if (failed == 0 && !looked && waiting_signals() != 0)
         return SIGNAL_WAITS;
     looked = 0;
@@ -393,15 +384,10 @@ static void notice(const greg_t *registers, long number, long answer)
     switch (number) {
     case SYS_mmap:
         forget_cpuids((uintptr_t)answer, second);
-        if (registers[REG_RDX] & PROT_EXEC && !(registers[REG_R10] & MAP_ANONYMOUS)) {
-            mapped.file = (int)registers[REG_R8];
-            mapped.start = (uintptr_t)answer;
-            mapped.bytes = second;
-            mapped.offset = (uint64_t)registers[REG_R9];
-        }
+        has_new_code |= (registers[REG_RDX] & PROT_EXEC) != 0;
         break;
     case SYS_mprotect:
-        protection_changed |= (registers[REG_RDX] & PROT_EXEC) != 0;
+        has_new_code |= (registers[REG_RDX] & PROT_EXEC) != 0;
         break;
     case SYS_munmap:
     case SYS_mremap:
@@ -459,7 +445,7 @@ static void answer_cpuid(greg_t *registers)
 
 /* Where the program must go on to meet the fault that it met natively: where it stood before, in two cases.
  *   - The kernel could not put the frame of SIGSYS on the stack, and made it a SIGSEGV: the system call is not made yet.
- *   - The trap of an int3 is told behind it. */
+ *   - At the trap of an int3 it stands behind it already. */
 static void stand_before_fault(greg_t *registers)
 {
     const uint8_t *const at = (const uint8_t *)registers[REG_RIP];

@@ -15,9 +15,6 @@ long system_call(long number, long first, long second, long third, long fourth, 
 /* Replace every cpuid in what is mapped now, but not in the mappings that hold one of these addresses. 0 or -errno. */
 long replace_all_cpuids(const uintptr_t *but, int number);
 
-/* Replace every cpuid in a file of which a part was just mapped executable, from `offset` in it. 0 or -errno. */
-long replace_cpuids(int file, uintptr_t start, size_t bytes, uint64_t offset);
-
 /* Nothing that was mapped there is there any more. */
 void forget_cpuids(uintptr_t start, size_t bytes);
 
