@@ -20,7 +20,8 @@ CONFIG_callgrind := asv.conf.json
 CONFIG_readable := asv.readable.conf.json
 CONFIG = $(or $(CONFIG_$(COUNTER)),$(error COUNTER is '$(COUNTER)'; known are callgrind and readable))
 
-.PHONY: bench releases test test-fast test-asv test-torch-native test-torch test-worlds docs figures setup deps tools test-tools
+.PHONY: bench releases test test-fast test-valgrind test-asv test-torch-native test-torch \
+  test-worlds docs figures setup deps tools test-tools
 .DELETE_ON_ERROR:
 
 bench: setup
@@ -40,18 +41,21 @@ test: setup test-tools $(VENV)/test.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(TESTS) $(PYTEST)
 
-# The same tests in four parts: without torch and asv; whole runs of asv; torch natively; torch under valgrind.
-test-fast: MARKS = not torch and not torch_native and not asv
-test-asv: MARKS = asv and not torch
+# The same tests in five parts: what needs none of the following; valgrind; whole runs of asv, and pages in a browser;
+# torch natively; torch under valgrind.
+test-fast: MARKS = not valgrind and not asv and not browser and not torch and not torch_native
+test-valgrind: MARKS = valgrind
+test-asv: MARKS = (asv or browser) and not torch
 test-torch-native: MARKS = torch_native
 test-torch: MARKS = torch
-test-fast test-asv test-torch-native test-torch: setup test-tools $(VENV)/test.stamp
+test-fast test-valgrind test-asv test-torch-native test-torch: setup test-tools $(VENV)/test.stamp
 	$(TESTS) -m '$(MARKS)' $(PYTEST)
 
 # Tests in other Debians, with other Pythons and valgrinds. As root: each world is a root folder, made with debootstrap.
+# WORLDS names some, or options of the script: WORLDS=--if-possible ends well where there can be none, and says so.
 WORLDS ?=
 test-worlds: setup
-	@sh scripts/install_tools.sh $(PYTHON) debootstrap
+	@sh scripts/install_tools.sh $(PYTHON) debootstrap || :
 	@$(BIN)/python scripts/test_worlds.py $(WORLDS)
 
 # The manual, in build/docs.

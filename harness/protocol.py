@@ -101,10 +101,12 @@ class Order:
 
 @dataclasses.dataclass(frozen=True)
 class Ready:
-    """Server to supervisor, once for each stage but the bare one, which goes with the next: workers can be forked.
-    `versions` names what was found inside; `notes` is what whoever reads the counts should know of it, in sentences."""
+    """Server to supervisor, once for each stage: workers can be forked. `next_pid` is the process that goes on to the
+    next one, 0 after the last. `versions` names what was found inside, nothing at the bare stage; `notes` is what
+    whoever reads the counts should know of it, in sentences."""
 
     stage: str
+    next_pid: int
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
 

@@ -1,11 +1,12 @@
 """Run the tests in other Debians, with their Pythons, valgrinds and C libraries: one root folder for each world.
 
-Usage: test_worlds.py [--if-possible] [WORLD...]
+Usage: test_worlds.py [--if-possible] [--minutes N] [--torch VERSION] [WORLD...]
 
 A world is made with debootstrap and kept in the cache folder. In it, for each of its Pythons: the tests that need no
 torch, no whole run of asv and no browser; and whole runs of asv on a small project, through explain and diff. It takes
 root, debootstrap and a mirror of Debian; without them it says which is missing and ends with status 1, or, with
---if-possible, with 0.
+--if-possible, with 0. After N minutes no other Python is begun, and each is named that was not tried. With --torch no test is run: that version of torch is installed, which may take gigabytes, and
+counted by scripts/six_counts.py.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from harness.system import cache
@@ -44,7 +46,7 @@ WORLDS = {
         World("forky", ("3.14", "3.15")),
     )
 }
-#: What is run in a world for each of its Pythons: the fast tests, then whole runs of asv.
+#: What is run in a world for each of its Pythons: what needs neither asv nor torch, then whole runs of asv.
 TESTS = (
     ("-m", "not torch and not torch_native and not asv and not browser"),
     ("-m", "asv and not browser", "tests/report/test_reasons.py", "tests/asv_plugin/test_two_pythons.py"),
@@ -60,12 +62,15 @@ class Impossible(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--if-possible", action="store_true", help="end with status 0 where no world can be had")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin with no other Python after so many")
+    parser.add_argument("--torch", metavar="VERSION", help="count this version of torch, instead of running tests")
     parser.add_argument("worlds", nargs="*", metavar="WORLD", help=f"all, if none is named: {', '.join(WORLDS)}")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.worlds if name not in WORLDS]
     if unknown:
         parser.error(f"no world {unknown[0]!r}: known are {', '.join(WORLDS)}")
     failed = []
+    ends = time.monotonic() + 60 * arguments.minutes
     for name in arguments.worlds or WORLDS:
         try:
             root = made(WORLDS[name])
@@ -73,7 +78,11 @@ def main() -> int:
             print(f"{name} is not tried: {reason}", flush=True)
             failed += [] if arguments.if_possible else [name]
             continue
-        failed += [f"{name}, Python {version}" for version in WORLDS[name].pythons if not passes(root, version)]
+        for version in WORLDS[name].pythons:
+            if time.monotonic() > ends:
+                print(f"{name}, Python {version} is not tried: {arguments.minutes:g} minutes are over", flush=True)
+            elif not passes(root, version, arguments.torch):
+                failed.append(f"{name}, Python {version}")
     for what in failed:
         print(f"failed: {what}", file=sys.stderr)
     return 1 if failed else 0
@@ -106,14 +115,18 @@ def made(world: World) -> Path:
     return root
 
 
-def passes(root: Path, version: str) -> bool:
+def passes(root: Path, version: str, torch: str | None) -> bool:
+    """Whether all tests pass with this Python; with a version of torch, whether that can be counted."""
     print(f"{root.name.partition('-')[0]}, Python {version}", flush=True)
-    python = f"/environments/{version}/bin/python"
+    environment = f"/environments/{version}" if torch is None else f"/environments/{version}-torch-{torch}"
+    python = f"{environment}/bin/python"
+    packages = ["numpy"] if torch is None else ["numpy", f"torch=={torch}"]
+    tests = [[python, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", *which] for which in TESTS]
     steps = [
-        [f"python{version}", "-m", "venv", f"/environments/{version}"],
-        [python, "-m", "pip", "install", "-q", "-r", "requirements-dev.txt", "-r", "requirements-test.txt", "numpy"],
+        [f"python{version}", "-m", "venv", environment],
+        [python, "-m", "pip", "install", "-q", "-r", "requirements-dev.txt", "-r", "requirements-test.txt", *packages],
         [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", "."],
-        *([python, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", *tests] for tests in TESTS),
+        *(tests if torch is None else [[python, "scripts/six_counts.py"]]),
     ]
     copy(root / "suite")
     results = [run(root, step) for step in steps]  # all of them: what fails first is not all that fails

@@ -24,19 +24,27 @@ sys.path[:0] = [
 
 #: The marks of the test that runs.
 RUNNING: set[str] = set()
+#: Tests with one of these marks may run valgrind. The others find a program in its place that fails.
+WITH_VALGRIND = {"valgrind", "asv", "torch", "torch_native"}
+PATH = os.environ["PATH"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before fixtures, those of a module too
 def pytest_runtest_setup(item: pytest.Item) -> None:
     RUNNING.clear()
     RUNNING.update(mark.name for mark in item.iter_markers())
+    os.environ["PATH"] = PATH if RUNNING & WITH_VALGRIND else f"{ROOT / 'tests/programs/unmarked'}:{PATH}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes begins first: when tests run side by side, the last ones to end are short ones. What uses a
-    browser is marked by that."""
+    browser, and what is done with each of several counters by one of valgrind's, is marked by that."""
     for item in items:
         if {"browser", "axe"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(value in ("callgrind", "readable", "frames") for value in parameters if isinstance(value, str)):
+            item.add_marker("valgrind")
     items.sort(key=lambda item: 0 if item.get_closest_marker("torch") else 1 if item.get_closest_marker("asv") else 2)
 
 

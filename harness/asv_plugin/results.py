@@ -42,6 +42,8 @@ from harness.system import asv_folder
 _PINS = "harness-pins.json"
 #: In a command: a file of requirements beside the configuration.
 _REQUIREMENTS = re.compile(r"\{conf_dir\}/([\w./-]+\.txt)")
+#: In a file of requirements: another one that it includes.
+_INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 
 
 def objects_of(repository: Any) -> Path:
@@ -165,11 +167,18 @@ class AsvProject:
             return str(environment.find_executable("python"))
 
     def _pins(self) -> str:
-        """What the files of requirements beside the configuration hold that its commands install."""
+        """What the files of requirements beside the configuration hold that its commands install, and those that they
+        include."""
         commands = self._configuration.install_command or ()
-        names = sorted({name for command in commands for name in _REQUIREMENTS.findall(command)})
-        held = {name: (self.root / name).read_text() for name in names if (self.root / name).exists()}
-        return json.dumps(held, indent=1)
+        waiting = [self.root / name for command in commands for name in _REQUIREMENTS.findall(command)]
+        held: dict[str, str] = {}
+        while waiting:
+            path = waiting.pop()
+            name = os.path.relpath(path, self.root)
+            if name not in held and path.is_file():
+                held[name] = path.read_text()
+                waiting += [path.parent / included for included in _INCLUDES.findall(held[name])]
+        return json.dumps(held, indent=1, sort_keys=True)
 
     def python_with(self, commit: str) -> str:
         """The interpreter of an environment in which asv's commands have installed `commit`, and which stays when

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -39,12 +39,15 @@ class ForkServer:
     ) -> None:
         #: What the server found, by the stage that it was found at.
         self.ready: dict[str, protocol.Ready] = {}
+        #: Why it comes to no further stage. It may go on to serve those that it has come to.
+        self.failure: str | None = None
         self._sandbox = sandbox
         controls = {stage: _packets() for stage in protocol.STAGES}
         self._controls = {stage: ours for stage, (ours, _) in controls.items()}
         self.reports, reports_inside = _packets()
         self.reports.setblocking(False)
         self._parents: dict[int, socket.socket] = {}
+        self._endings: dict[int, int] = {}  # wait statuses of processes of stages
         folder = sandbox.root / f"server{serial}"
         folder.mkdir()
         server_configuration = {
@@ -93,10 +96,25 @@ class ForkServer:
             self.ready[message.stage] = message
         return message
 
-    def serves(self, stage: str) -> bool:
+    def serves(self, stage: str = protocol.IMPORTED) -> bool:
         """Whether workers can be forked at this stage. The bare one is there first, and waits for what only the next
         one knows: which build of the library under test is counted."""
         return (protocol.IMPORTED if stage == protocol.BARE else stage) in self.ready
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is still on the way to its last stage."""
+        return protocol.REHEARSED not in self.ready and self.failure is None
+
+    def notice_death(self) -> None:
+        """Find out whether the process died that was on the way to the next stage: nobody answers at that one then."""
+        there = [stage for stage in protocol.STAGES if stage in self.ready]
+        if not there or not self.goes_on:
+            return
+        coming = protocol.STAGES[len(there)]
+        # What it said before its death is to be read first.
+        if select.select([self._controls[coming], self.reports], [], [], 0)[0] == [self._controls[coming]]:
+            self.failure = f"the fork server died before it was {coming}: {self.last_words(coming)}"
 
     def fork(self, order: protocol.Order, stage: str) -> int:
         """Start a worker at a stage, and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
@@ -111,9 +129,12 @@ class ForkServer:
     def wait(self, pid: int) -> int | None:
         """The wait status of a worker that has ended; None if the server is not there to tell."""
         try:
-            return self._request(self._parents.pop(pid), b"W" + struct.pack("=i", pid))
+            return self._wait(self._parents.pop(pid), pid)
         except ServerDied:
             return None
+
+    def _wait(self, control: socket.socket, pid: int) -> int:
+        return self._request(control, b"W" + struct.pack("=i", pid))
 
     def _request(self, control: socket.socket, packet: bytes) -> int:
         try:
@@ -122,39 +143,39 @@ class ForkServer:
         except OSError as error:
             raise ServerDied(f"the fork server does not answer ({error})") from None
         if len(answer) != 4:
-            raise ServerDied(f"the fork server ended: {self.last_words()}")
+            raise ServerDied("the fork server ended")
         return int(struct.unpack("=i", answer)[0])
 
-    def last_words(self) -> str:
-        """How the server ended, once it has, and what it or valgrind said last."""
-        try:
-            code = self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return "it closed its socket but still runs"
-        status = f"it was killed by signal {-code}" if code < 0 else f"it exited with status {code}"
-        log = self._sandbox.log / str(self.process.pid)
+    def last_words(self, stage: str = protocol.BARE) -> str:
+        """How the process that serves or was to serve a stage ended, once it has, and what it or valgrind said last.
+        The one of the stage before tells how; where that has ended too, how that one did."""
+        if stage == protocol.BARE:
+            pid = self.process.pid
+            try:
+                code = self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                return "it closed its socket but still runs"
+            status = -code if code < 0 else code << 8
+        else:
+            before = protocol.STAGES[protocol.STAGES.index(stage) - 1]
+            pid = self.ready[before].next_pid
+            try:
+                if pid not in self._endings:
+                    self._endings[pid] = self._wait(self._controls[before], pid)
+            except ServerDied:
+                return self.last_words(before)
+            status = self._endings[pid]
+        log = self._sandbox.log / str(pid)
         reason = reason_in(log.read_text(errors="replace")) if log.exists() else None
         output = (self._folder / "output.txt").read_text(errors="replace")[-2000:].strip()
-        return "; ".join(part for part in (status, reason, output) if part)
+        return "; ".join(part for part in (f"it {processes.ending_in_words(status)}", reason, output) if part)
 
     def end(self) -> None:
-        """Kill the server; its twins and all workers die with it."""
+        """Kill the server; the processes of its later stages and all workers die with it."""
         self.process.kill()
         self.process.wait()
         for end in (*self._controls.values(), self.reports):
             end.close()
-
-
-@dataclasses.dataclass(frozen=True)
-class FailedStart:
-    """A server that ended before it had come to its last stage, and the sentence why."""
-
-    server: ForkServer
-    sentence: str
-
-    def concerns(self, case: protocol.Case) -> bool:
-        """Whether the stage of this case was not reached."""
-        return not self.server.serves(case.stage)
 
 
 def _packets() -> tuple[socket.socket, socket.socket]:

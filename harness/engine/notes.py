@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness import protocol
 from harness.inside.notes import CHILDREN, CLOCK, ENTROPY, THREADS, TIMERS
 
 #: So begins the sentence about the clock, which most cases that compile read.
@@ -37,3 +38,27 @@ def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(
         wordings[kind][seen[kind] != 1].format(f"{seen[kind]:,}") for kind in wordings if seen.get(kind, 0) > 0
     )
+
+
+class ServerNotes:
+    """What servers say of their start: each sentence is told once, with the start of the session, or, if it is of the
+    rehearsal, with the first count that needs that."""
+
+    def __init__(self) -> None:
+        self.of_start: tuple[str, ...] = ()
+        self._late: tuple[str, ...] = ()
+        self._told: set[str] = set()
+
+    def learn(self, ready: protocol.Ready) -> None:
+        if ready.stage == protocol.IMPORTED:
+            self.of_start = ready.notes
+        elif ready.stage == protocol.REHEARSED:
+            self._late = tuple(note for note in ready.notes if note not in self._told)
+
+    def take(self, case: protocol.Case) -> tuple[str, ...]:
+        """What goes with a count of this case."""
+        if case.stage != protocol.REHEARSED:
+            return ()
+        taken, self._late = self._late, ()
+        self._told.update(taken)
+        return taken

@@ -41,7 +41,7 @@ class RunningWorker:
                 "a larger `limit_seconds` in the workload gives it longer"
             )
         elif status is None:
-            sentence = f"the fork server died while this case was counted: {self.server.last_words()}"
+            sentence = f"the fork server died while this case was counted: {self.server.last_words(self.case.stage)}"
         else:
             sentence = f"the worker {processes.ending_in_words(status)} without a report"
             reason = valgrind.reason_in(log)

@@ -29,8 +29,9 @@ from harness.engine import environment, progress
 from harness.engine.case_state import CaseState, remove
 from harness.engine.configuration import SOCKET, Configuration
 from harness.engine.counters import COUNTER_KINDS
-from harness.engine.fork_server import FailedStart, ForkServer, ServerDied, evidence
+from harness.engine.fork_server import ForkServer, ServerDied, evidence
 from harness.engine.needs import BuildProcess, Needs
+from harness.engine.notes import ServerNotes
 from harness.engine.running_worker import RunningWorker, with_notes
 from harness.engine.sandbox import Sandbox
 from harness.engine.schedule import Schedule
@@ -60,7 +61,7 @@ class Supervisor:
         self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
         self._needs = Needs(sandbox, environment.server_environment(sandbox, self._rules))
         self._server: ForkServer | None = None
-        self._failed_start: FailedStart | None = None
+        self._failed: ForkServer | None = None  # the last one that died, until somebody was told why
         self._ready_by = 0.0
         self._servers_made = self._workers_made = 0
         self._running: dict[int, RunningWorker] = {}
@@ -70,8 +71,7 @@ class Supervisor:
         self._copy = SuiteCopy(sandbox.site)
         facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
         self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
-        self._server_notes: tuple[str, ...] = ()
-        self._late_notes: tuple[str, ...] = ()  # what the server said once it served: for the next count
+        self._notes = ServerNotes()
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._write_event = progress.Journal(configuration.progress).write
@@ -87,14 +87,14 @@ class Supervisor:
         self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own)
         self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
-        while not server.ready and self._failed_start is None:
+        while not server.serves() and server.failure is None:
             if time.monotonic() > self._ready_by:
                 raise StartError(_NOT_READY)
             if self._abandoned():
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
-        if self._failed_start is not None and not server.ready:
-            raise StartError(self._failed_start.sentence)
+        if server.failure is not None and not server.serves():
+            raise StartError(server.failure)
         self._write_event(progress.encode("server", state="ready"))
 
     def _start_server(self) -> ForkServer:
@@ -108,7 +108,7 @@ class Supervisor:
         """What whoever reads the counts should know: what makes them less trustworthy, what they are of, why something
         is built once more. The first server says what it found while it was started; what it says later goes with a
         count."""
-        remarks = (self._overlay, cache.doubt(), *self._server_notes)
+        remarks = (self._overlay, cache.doubt(), *self._notes.of_start)
         return [str(note) for note in remarks if note is not None]
 
     # The loop
@@ -123,6 +123,8 @@ class Supervisor:
     def _handle_events(self) -> None:
         for key, _ in self._selector.select(_TICK_SECONDS):
             key.data()
+        if self._server is not None:
+            self._server.notice_death()
 
     def _abandoned(self) -> bool:
         owner_gone = bool(select.select([self._owner], [], [], 0)[0])
@@ -135,8 +137,8 @@ class Supervisor:
                 processes.kill_group(worker.pid)
         self._needs.end_overdue()
         server = self._server
-        if server is not None and protocol.REHEARSED not in server.ready and time.monotonic() > self._ready_by:
-            self._failed_start = FailedStart(server, _NOT_READY)
+        if server is not None and server.goes_on and time.monotonic() > self._ready_by:
+            server.failure = _NOT_READY
             self._bury(server)
 
     # Askers
@@ -226,9 +228,12 @@ class Supervisor:
             case = self._schedule.next(self._can_begin)
             if case is None:
                 return
-            if self._failed_start is not None and self._failed_start.concerns(case):
-                self._finish(case, protocol.Failed(0, self._failed_start.sentence))
-                self._failed_start = None
+            failed = self._server or self._failed
+            if failed is not None and failed.failure is not None and not failed.serves(case.stage):
+                self._finish(case, protocol.Failed(0, failed.failure))
+                if self._server is not None and not self._server.serves():
+                    self._bury(self._server)  # nothing can be counted by it
+                self._failed = None
             elif self._server is None:
                 self._schedule.put_back(case)
                 self._start_server()
@@ -236,8 +241,9 @@ class Supervisor:
                 self._begin(case, self._server)
 
     def _can_begin(self, case: protocol.Case) -> bool:
-        """Whether there is a server at the case's stage, or none at all, which the case would start."""
-        return self._server is None or self._server.serves(case.stage)
+        """Whether there is a server at the case's stage, or one that will never be; or none, which the case would
+        start."""
+        return self._server is None or self._server.serves(case.stage) or self._server.failure is not None
 
     def _begin(self, case: protocol.Case, server: ForkServer) -> None:
         """Fork a worker, or see first that what the case needs is built."""
@@ -292,26 +298,22 @@ class Supervisor:
         if report is None:
             self._bury(server)
         elif isinstance(report, protocol.Ready):
+            self._notes.learn(report)
             self._fingerprints.learn(report)
-            if report.stage == protocol.IMPORTED:
-                self._server_notes = report.notes
-            else:
-                self._late_notes, self._failed_start = report.notes, None
         elif report.serial == 0 and isinstance(report, protocol.Failed):
             sentence = f"{report.sentence}\n{report.details}".strip()
             if self._overlay is not None:
                 sentence = f"{self._overlay.does_not_import}\n{sentence}"
-            self._failed_start = FailedStart(server, sentence)
+            server.failure = sentence
         elif report.serial in self._running:
             self._running[report.serial].report = report
 
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        known = self._failed_start is not None and self._failed_start.server is server
-        if protocol.REHEARSED not in server.ready and not known:
-            self._failed_start = FailedStart(server, f"the fork server did not start: {server.last_words()}")
-        self._server = None
+        if server.goes_on:
+            server.failure = f"the fork server did not start: {server.last_words()}"
+        self._server, self._failed = None, server
         server.end()
 
     def _ended(self, worker: RunningWorker) -> None:
@@ -335,8 +337,7 @@ class Supervisor:
         state.suspect = False
         worker.report = worker.report or left_report(worker.folder) or worker.why_without_report(status)
         if isinstance(worker.report, protocol.Counted):
-            worker.report = with_notes(worker.report, self._kind, self._late_notes)
-            self._late_notes = ()
+            worker.report = with_notes(worker.report, self._kind, self._notes.take(worker.case))
         if isinstance(worker.report, protocol.Failed) and self._overlay is not None:
             details = f"{worker.report.details.rstrip()}\nThis was {self._overlay.suspects}"
             worker.report = dataclasses.replace(worker.report, details=details)

@@ -3,8 +3,8 @@
  * Here is what counts: call_counted() starts and stops counting right around the calls, so that nothing of the harness's
  * own Python is in a count. What leans on CPython's insides has a source of its own for each concern: see methods.h.
  *
- * Compiled at the start of every session (half a second, no cache, nothing stale) against the valgrind headers that are
- * installed; with -DWITHOUT_VALGRIND the requests do nothing.
+ * Compiled against the valgrind headers that are installed, and kept for equal sources, headers and compilers (see
+ * engine/extension.py). With -DWITHOUT_VALGRIND the requests do nothing.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -218,6 +218,7 @@ static PyMethodDef methods[] = {
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see fork_server.c."},
     {"die_with_parent", die_with_parent, METH_NOARGS, "Have the kernel kill this process when its parent ends."},
     {"go_native", go_native, METH_NOARGS, "Run what follows on the processor itself: see native.c."},
+    {"is_native", is_native, METH_NOARGS, "Whether this runs on the processor itself."},
     {"native_lack", native_lack, METH_NOARGS, "Why go_native() does nothing, a sentence; None where it can."},
     {"go_simulated", go_simulated, METH_NOARGS, "Let valgrind simulate what follows."},
     {"cpuids_in", cpuids_in, METH_O, "cpuids_in(bytes): where an ELF file has the instruction cpuid. See cpuid.c."},

@@ -56,9 +56,11 @@ static int is_one_of(uint8_t code, const char *codes)
     return code != 0 && strchr(codes, (char)code) != NULL;
 }
 
-/* The bytes that follow an opcode of the map 0f, or -1 for one that is not. */
-static int rest_of_two_byte(uint8_t code, const uint8_t *rest)
+/* The bytes that follow an opcode of the map 0f, or -1 for one that is not. `prefixed`: behind 66 or f2. */
+static int rest_of_two_byte(uint8_t code, const uint8_t *rest, int prefixed)
 {
+    if (code == 0x78 && prefixed)
+        return operand_bytes(rest) + 2; /* extrq, insertq */
     if (code >= 0x80 && code <= 0x8f)
         return 4;
     if (code >= 0xc8 || (code >= 0x30 && code <= 0x37))
@@ -130,10 +132,11 @@ static int rest_of_vector(int map, uint8_t code, const uint8_t *rest)
 static int instruction_length(const uint8_t *code)
 {
     const uint8_t *at = code;
-    int narrow = 0, short_address = 0, wide = 0, rest;
+    int narrow = 0, short_address = 0, repeated = 0, wide = 0, rest;
     while (is_one_of(*at, "\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")) {
         narrow |= *at == 0x66;
         short_address |= *at == 0x67;
+        repeated |= *at == 0xf2;
         if (++at - code >= LONGEST_INSTRUCTION)
             return 0;
     }
@@ -154,7 +157,7 @@ static int instruction_length(const uint8_t *code)
     else if (*at == 0x3a)
         rest = 2 + operand_bytes(at + 2) + 1;
     else
-        rest = 1 + rest_of_two_byte(*at, at + 1);
+        rest = 1 + rest_of_two_byte(*at, at + 1, narrow || repeated);
     const long length = at - code + rest;
     return rest < 1 || length > LONGEST_INSTRUCTION ? 0 : (int)length;
 }
@@ -269,7 +272,7 @@ static int is_cpuid(const struct file *file, uint64_t place, uint64_t address, u
         const int leads = leads_to(file, place - before, place);
         votes += leads > 0 ? 1 : leads == 0 ? -1 : 0;
     }
-    return votes > 0;
+    return votes > 0 || (votes == 0 && leads_to(file, first, place) > 0); /* near its section's beginning: from there */
 }
 
 typedef int visit(void *context, uint64_t offset, uint64_t address);
@@ -360,12 +363,17 @@ void forget_cpuids(uintptr_t start, size_t bytes)
     number_known = kept;
 }
 
-int is_replaced(uintptr_t address)
+int holds_replaced(uintptr_t start, size_t bytes)
 {
     for (int number = 0; number < number_replaced; number++)
-        if (replaced[number] == address)
+        if (replaced[number] >= start && replaced[number] - start < bytes)
             return 1;
     return 0;
+}
+
+int is_replaced(uintptr_t address)
+{
+    return holds_replaced(address, 1);
 }
 
 /* Write the two bytes to each place. The kernel writes through /proc/self/mem whatever the protection of the page is. */

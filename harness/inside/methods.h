@@ -32,6 +32,7 @@ const char *check_forks(void);
 /* native.c */
 PyObject *native_lack(PyObject *self, PyObject *unused);
 PyObject *go_native(PyObject *self, PyObject *unused);
+PyObject *is_native(PyObject *self, PyObject *unused);
 PyObject *go_simulated(PyObject *self, PyObject *unused);
 
 /* cpuid.c */

@@ -161,7 +161,8 @@ static uint64_t program_fs, valgrinds_fs;
 static struct kernel_action valgrinds_actions[NUMBER_OF_SIGNALS];
 static stack_t valgrinds_fault_stack;
 static uint64_t valgrinds_mask;
-static int timer;
+static int actions_saved, stack_saved, mask_saved; /* so many of valgrind's actions; whether the others are */
+static int timer, has_timer;
 
 /* Why handler() came: the frame's signal, with its code; for SIGSYS of a timer TICK. */
 enum { TICK = -1 };
@@ -251,6 +252,8 @@ static long set_handlers(void)
             return failed;
         if (before.handler != (void *)handler)
             valgrinds_actions[number] = before;
+        if (actions_saved == number)
+            actions_saved++;
     }
     return 0;
 }
@@ -261,8 +264,11 @@ static long begin_stretch(void)
     const stack_t stack = {.ss_sp = fault_stack, .ss_size = sizeof fault_stack};
     const uint64_t ours = let_through();
     long failed = system_call(SYS_sigaltstack, (long)&stack, (long)&valgrinds_fault_stack, 0, 0, 0, 0);
-    if (failed == 0)
+    stack_saved = failed == 0;
+    if (failed == 0) {
         failed = system_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, (long)&valgrinds_mask, sizeof ours, 0, 0);
+        mask_saved = failed == 0;
+    }
     return failed == 0 ? replace_all_cpuids(not_replaced, 2) : failed;
 }
 
@@ -273,7 +279,9 @@ static long make_timer(void)
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGSYS;
-    return system_call(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, (long)&event, (long)&timer, 0, 0, 0);
+    const long failed = system_call(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, (long)&event, (long)&timer, 0, 0, 0);
+    has_timer = failed == 0;
+    return failed;
 }
 
 static long dispatch(int on)
@@ -283,15 +291,20 @@ static long dispatch(int on)
                        on ? (long)&selector : 0, 0);
 }
 
+/* Undo what enter() did, as far as it came. 0 or -errno. */
 static unsigned long leave(unsigned long thread)
 {
-    dispatch(0);
-    system_call(SYS_timer_delete, timer, 0, 0, 0, 0, 0);
-    for (int number = 0; number < NUMBER_OF_SIGNALS; number++)
+    if (dispatching)
+        dispatch(0);
+    if (has_timer)
+        system_call(SYS_timer_delete, timer, 0, 0, 0, 0, 0);
+    for (int number = 0; number < actions_saved; number++)
         system_call(SYS_rt_sigaction, SIGNALS[number], (long)&valgrinds_actions[number], 0, sizeof valgrinds_mask, 0, 0);
-    system_call(SYS_sigaltstack, (long)&valgrinds_fault_stack, 0, 0, 0, 0, 0);
-    system_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&valgrinds_mask, 0, sizeof valgrinds_mask, 0, 0);
-    entered = handling = dispatching = 0;
+    if (stack_saved)
+        system_call(SYS_sigaltstack, (long)&valgrinds_fault_stack, 0, 0, 0, 0, 0);
+    if (mask_saved)
+        system_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&valgrinds_mask, 0, sizeof valgrinds_mask, 0, 0);
+    entered = handling = dispatching = has_timer = actions_saved = stack_saved = mask_saved = 0;
     return (unsigned long)put_back_cpuids();
 }
 
@@ -309,11 +322,12 @@ static unsigned long enter(unsigned long thread)
     if (failed == 0 && !entered)
         failed = begin_stretch();
     entered = 1;
-    if (failed == 0 && !dispatching)
+    if (failed == 0 && !dispatching) {
         failed = dispatch(1);
-    if (failed == 0 && !dispatching)
-        failed = make_timer();
-    dispatching = 1;
+        dispatching = failed == 0;
+        if (dispatching)
+            failed = make_timer();
+    }
     if (failed == 0 && has_new_code)
         failed = replace_all_cpuids(not_replaced, 2);
     has_new_code = 0;
@@ -341,14 +355,20 @@ static void say(const char *sentence)
     system_call(SYS_write, 2, (long)sentence, (long)strlen(sentence), 0, 0, 0);
 }
 
-/* Go on simulated where the program stands. */
-static void __attribute__((noreturn)) go_on_simulated(void)
+/* Nothing is native from here on. With ud2 where its cpuids were the program cannot go on. */
+static void leave_for_good(void)
 {
     native = 0;
     if (VALGRIND_NON_SIMD_CALL0(leave) != 0) {
         say("native: the cpuids cannot be put back\n");
-        _exit(1);
+        system_call(SYS_exit_group, 1, 0, 0, 0, 0, 0);
     }
+}
+
+/* Go on simulated where the program stands. */
+static void __attribute__((noreturn)) go_on_simulated(void)
+{
+    leave_for_good();
     static const uint8_t zeros[256];
     const greg_t *const registers = frame->uc_mcontext.gregs;
     const uint8_t *const saved = (const uint8_t *)frame->uc_mcontext.fpregs;
@@ -368,8 +388,7 @@ static void __attribute__((noreturn)) go_on_simulated(void)
 /* The same where the program has not begun to be native: it stands in go_native(). */
 static void give_up(void)
 {
-    native = 0;
-    VALGRIND_NON_SIMD_CALL0(leave);
+    leave_for_good();
     void *nobody_returns_here;
     switch_stack(&nobody_returns_here, program_stack, &no_flag);
 }
@@ -400,9 +419,14 @@ static void notice(const greg_t *registers, long number, long answer)
     case SYS_vfork:
     case SYS_clone:
         if (answer == 0)
-            dispatching = 0; /* a child has no dispatch and no timer */
+            dispatching = has_timer = 0; /* a child has neither */
         break;
     }
+}
+
+static unsigned long put_back(unsigned long thread)
+{
+    return (unsigned long)put_back_cpuids();
 }
 
 static void make_system_call(greg_t *registers)
@@ -423,6 +447,10 @@ static void make_system_call(greg_t *registers)
             go_on_simulated();
         }
         second = 0; /* the child is here too, on this stack */
+    }
+    if (number == SYS_mremap && holds_replaced((uintptr_t)registers[REG_RDI], (size_t)second)) {
+        VALGRIND_NON_SIMD_CALL0(put_back); /* what moves must be cpuids: they are found anew where they come to */
+        has_new_code = 1;
     }
     const long answer = system_call(number, registers[REG_RDI], second, registers[REG_RDX], registers[REG_R10],
                                     registers[REG_R8], registers[REG_R9]);
@@ -580,6 +608,12 @@ PyObject *go_native(PyObject *self, PyObject *unused)
     return PyBool_FromLong(native);
 }
 
+/* is_native() -> whether this runs on the processor itself. */
+PyObject *is_native(PyObject *self, PyObject *unused)
+{
+    return PyBool_FromLong(native);
+}
+
 /* go_simulated(): what follows is simulated by valgrind. */
 PyObject *go_simulated(PyObject *self, PyObject *unused)
 {
@@ -598,6 +632,11 @@ PyObject *native_lack(PyObject *self, PyObject *unused)
 }
 
 PyObject *go_native(PyObject *self, PyObject *unused)
+{
+    Py_RETURN_FALSE;
+}
+
+PyObject *is_native(PyObject *self, PyObject *unused)
 {
     Py_RETURN_FALSE;
 }

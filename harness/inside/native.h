@@ -18,6 +18,9 @@ long replace_all_cpuids(const uintptr_t *but, int number);
 /* Nothing that was mapped there is there any more. */
 void forget_cpuids(uintptr_t start, size_t bytes);
 
+/* Whether any is replaced in these bytes. */
+int holds_replaced(uintptr_t start, size_t bytes);
+
 /* Whether a cpuid is replaced at this address. */
 int is_replaced(uintptr_t address);
 

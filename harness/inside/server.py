@@ -4,8 +4,9 @@ Started with `main` in a folder of the scratch folder, with three packet sockets
 `serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
 supervisor closes its end of them.
 
-It has three stages (protocol.STAGES), each with a socket for requests of its own. Before it goes on to the next one it
-forks a twin, which stays at that stage and serves it; the server itself serves the last one.
+It has three stages (protocol.STAGES), each with a process and a socket for requests of its own. Where a process has come
+to a stage it forks a child, which goes on to the next one, and itself stays and serves this one. So what goes wrong on
+the way to a stage concerns only those that need it.
 """
 
 from __future__ import annotations
@@ -66,20 +67,18 @@ def main() -> None:
             importlib.import_module(module)
         suite_rules = rules.load(configuration["rules"])
         stages = _Stages(client_requests, reports, tool)
-        stages.fork_twin(protocol.BARE, rules.Rules())
+        stages.stay(protocol.BARE, rules.Rules())
         with _mapped_files_without_folders():
             suite_rules.preload()
-        stages.fork_twin(protocol.IMPORTED, suite_rules)
-        stages.ready(protocol.IMPORTED, suite_rules)
+        client_requests.go_native()  # again, where a thread that it made has ended
+        stages.stay(protocol.IMPORTED, suite_rules)
         with _mapped_files_without_folders():
             suite_rules.rehearse()
     except HarnessError as error:
         give_up(reports, str(error), "")
     except BaseException as error:
-        give_up(reports, f"the server could not import what it needs: {error!r}", traceback.format_exc())
-
-    stages.ready(protocol.REHEARSED, suite_rules)
-    stages.serve(protocol.REHEARSED, suite_rules)
+        give_up(reports, f"the server could not {stages.next_step}: {error!r}", traceback.format_exc())
+    stages.serve(protocol.REHEARSED, suite_rules, 0)
 
 
 class _Stages:
@@ -90,34 +89,28 @@ class _Stages:
         self._reports = reports
         self._tool = tool
         self._told: set[str] = set()
+        #: What is done on the way to the next stage.
+        self.next_step = "import what it needs"
 
-    def ready(self, stage: str, suite_rules: rules.Rules) -> None:
-        """Tell that workers can be forked at this stage, and what was found on the way to it."""
-        lack = self._client_requests.native_lack()
-        versions = {
-            "python": sys.version,
-            "libc": "-".join(platform.libc_ver()),
-            "native until counted": "yes" if lack is None else "no",
-            **suite_rules.versions(),
-        }
-        notes = suite_rules.notes()
-        if lack is not None and os.environ[protocol.GO_NATIVE] == "1":
-            notes += (f"what is not counted is simulated too, which takes longer: {lack}",)
-        new = tuple(note for note in notes if note not in self._told)
-        self._told.update(new)
-        self._reports.send(protocol.encode(protocol.Ready(stage, versions, new)))
-
-    def fork_twin(self, stage: str, suite_rules: rules.Rules) -> None:
-        """Fork a process that stays at this stage and serves it."""
-        if os.fork() == 0:
-            self._client_requests.die_with_parent()
+    def stay(self, stage: str, suite_rules: rules.Rules) -> None:
+        """Stay at this stage and serve it. Return in a child, which is to go on to the next one."""
+        pid = os.fork()
+        if pid != 0:
             for later in protocol.STAGES[protocol.STAGES.index(stage) + 1 :]:
                 os.close(protocol.CONTROLS[later])
-            self.serve(stage, suite_rules)
+            self.serve(stage, suite_rules, pid)
+        self._client_requests.die_with_parent()
         os.close(protocol.CONTROLS[stage])
+        if stage == protocol.IMPORTED:
+            self.next_step = "rehearse"
+            self._told.update(self._notes(stage, suite_rules))
 
-    def serve(self, stage: str, suite_rules: rules.Rules) -> NoReturn:
-        """Fork workers until nobody can ask for one any more; in a worker, live its life."""
+    def serve(self, stage: str, suite_rules: rules.Rules, next_pid: int) -> NoReturn:
+        """Tell that workers can be forked at this stage, and what was found on the way to it. Fork workers until nobody
+        can ask for one any more; in a worker, live its life."""
+        found = {} if stage == protocol.BARE else self._versions(suite_rules)
+        new = tuple(note for note in self._notes(stage, suite_rules) if note not in self._told)
+        self._reports.send(protocol.encode(protocol.Ready(stage, next_pid, found, new)))
         self._client_requests.know_types(_types())
         # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
         gc.collect()
@@ -134,6 +127,21 @@ class _Stages:
             self._client_requests.go_simulated,
         )
         worker.live(request, self._reports, self._tool, suite_rules, process)
+
+    def _versions(self, suite_rules: rules.Rules) -> dict[str, str]:
+        lack = self._client_requests.native_lack()
+        return {
+            "python": sys.version,
+            "libc": "-".join(platform.libc_ver()),
+            "native until counted": "yes" if lack is None else "no",
+            **suite_rules.versions(),
+        }
+
+    def _notes(self, stage: str, suite_rules: rules.Rules) -> tuple[str, ...]:
+        if os.environ[protocol.GO_NATIVE] != "1" or self._client_requests.is_native():
+            return suite_rules.notes()
+        lack = self._client_requests.native_lack() or f"a thread still runs in the server once it is {stage}"
+        return (*suite_rules.notes(), f"what is not counted is simulated too, which takes longer: {lack}")
 
 
 def _check(client_requests: Any) -> None:

@@ -63,6 +63,7 @@ def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules,
     order: protocol.Order = protocol.decode(request)
     endings = Endings(order, reports)
     status = 1
+    process.go_native()  # also where the server has a thread and could not
     try:
         _move_into(order.folder)
         report = _count(order, counter, rules, process, endings)

@@ -86,6 +86,7 @@ class _Resolver:
         self._config = wanted.config.resolve()  # asv goes to its folder
         self._root = self._config.parent / asv_folder.NAME
         self._project: AsvProject | None = None
+        self._environments: dict[Path, set[str]] = {}  # by a count's folder: the others that have its case
 
     def commit(self, name: str) -> str:
         """The full hash of the commit that `name` stands for: one of which something is kept, or one that git knows."""
@@ -119,14 +120,24 @@ class _Resolver:
     def view(self, count: KeptCount) -> View:
         """A case as it is wanted; by C function where it could not be had by Python function."""
         by_python = count.by_python
+        remarks = self._elsewhere(count)
         if not self._wanted.python:
-            return View(count, count, ("(by Python function: --python)",) if by_python is not None else ())
+            remarks += ("(by Python function: --python)",) if by_python is not None else ()
+            return View(count, count, remarks)
         if by_python is None:
-            remark = "by C function, since the view by Python function could not be had: see above"
-            return View(count, count, (remark,), failed=True)
+            remarks += ("by C function, since the view by Python function could not be had: see above",)
+            return View(count, count, remarks, failed=True)
         whole, parts = (either.record["instructions per call"] for either in (count, by_python))
-        remark = f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})"
-        return View(count, by_python, (remark,))
+        remarks += (f"by Callgrind, which tells no Python: {whole:,.2f} ({(parts - whole) / whole:+.3%})",)
+        return View(count, by_python, remarks)
+
+    def _elsewhere(self, count: KeptCount) -> tuple[str, ...]:
+        """That the case is kept of other environments too, of which this is the newest count."""
+        others = sorted(self._environments[count.folder])
+        if not others:
+            return ()
+        here = count.record["environment"]
+        return (f"the newest count, of {here}; --environment chooses another one: {', '.join(others)}",)
 
     def pair(self, base: KeptCount, head: KeptCount) -> tuple[View, View]:
         """The same case at two commits, both by Python function or both by C function."""
@@ -139,11 +150,16 @@ class _Resolver:
         wanted = parse_assignments(self._wanted.assignments)
         every = records.find(self._root, commit, self._wanted.benchmark)
         newest: dict[CaseKey, KeptCount] = {}
+        environments: dict[CaseKey, set[str]] = {}
         for count in sorted(every, key=lambda count: count.kept_at):
-            if self._wanted.environment not in (None, count.record["environment"]) or not count.has_profile:
+            environment = count.record["environment"]
+            if self._wanted.environment not in (None, environment) or not count.has_profile:
                 continue
             if wanted.items() <= count.parameters.items():
                 newest[count.case] = count
+                environments.setdefault(count.case, set()).add(environment)
+        for case, count in newest.items():
+            self._environments[count.folder] = environments[case] - {count.record["environment"]}
         return dict(sorted(newest.items()))
 
     def _count(self, commit: str, counter: str, benchmark: str) -> None:

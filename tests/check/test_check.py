@@ -259,8 +259,12 @@ def test_another_pin_is_installed_though_the_command_is_the_same(tmp_path):
         "in-dir={env_dir} python -m pip install --no-index --no-deps --requirement {conf_dir}/requirements.txt"
     )
     (made.folder / "asv.pytorch.conf.json").write_text(json.dumps(settings))
-    for pin, version in ((wheel, "1.0"), (later, "2.0"), (later, "2.0")):
-        (made.folder / "requirements.txt").write_text(f"torch @ file://{pin}\n")
+    included = made.folder / "pins.txt"
+    (made.folder / "requirements.txt").write_text(f"torch @ file://{wheel}\n")
+    for pin, version in ((None, "1.0"), (later, "2.0"), (wheel, "1.0"), (wheel, "1.0")):
+        if pin is not None:
+            (made.folder / "requirements.txt").write_text(f"--requirement {included.name}\n")
+            included.write_text(f"torch @ file://{pin}\n")
         answer = made.check("good", "nn 3", "--json")
         assert told(answer, 0)["head"]["binaries"].startswith(f"torch {version} ")
     assert "Installing" not in answer.stderr, "once"

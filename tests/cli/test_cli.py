@@ -129,6 +129,7 @@ def test_a_suite_that_needs_what_is_not_installed_is_not_listed(tmp_path):
     assert f"{sys.executable} -m pip install --requirement requirements.txt" in answer.stderr
 
 
+@pytest.mark.valgrind
 def test_the_doctor_finds_this_machine_fit():
     answer = run("doctor")
     assert answer.returncode == 0 and answer.stdout.splitlines()[-1] == "counting can work here", answer.stdout

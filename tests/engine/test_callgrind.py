@@ -19,6 +19,8 @@ from harness.suite import workload
 from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
+pytestmark = pytest.mark.valgrind
+
 Loop = find(SUITES / "plain", "loops.Loop")
 Faults = find(SUITES / "plain", "faults.Faults")
 

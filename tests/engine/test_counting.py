@@ -115,7 +115,7 @@ FAULTS = {
     "runs out of memory": "the worker ran out of memory",
     "leaves at once": r"the workload ended its worker: it called os\._exit\(0\)",
     "does nothing": "",
-    "kills the server": "the fork server died while this case was counted: it was killed by signal 9",
+    "kills the server": "the fork server died while this case was counted: it was killed by SIGKILL",
     "says much": "ValueError: yyy",
 }
 
@@ -395,10 +395,10 @@ def test_a_worker_may_begin_before_anything_is_imported(here):
 
 
 @pytest.mark.parametrize("killed", ["Born", "BornEarly"])
-def test_server_and_twin_die_together_and_are_replaced(here, killed):
+def test_processes_of_all_stages_die_together_and_are_replaced(here, killed):
     first = instructions(BENCHMARKS["Imports"], (), here)
-    server, twin = parent("Born", here), parent("BornEarly", here)
-    os.kill(server if killed == "Born" else twin, signal.SIGKILL)
+    bare, rehearsed = parent("Born", here), parent("BornEarly", here)
+    os.kill(bare if killed == "Born" else rehearsed, signal.SIGKILL)
     assert instructions(BENCHMARKS["Imports"], (), here) == first
-    assert wait_until(lambda: not {server, twin} & set(our_processes()))
-    assert parent("Born", here) not in (server, twin)
+    assert wait_until(lambda: not {bare, rehearsed} & set(our_processes()))
+    assert parent("Born", here) not in (bare, rehearsed)

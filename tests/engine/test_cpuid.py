@@ -14,7 +14,7 @@ import pytest
 from harness.engine import extension
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="cpuid is an instruction of x86-64")
-#: The bytes within a longer instruction and in constants, where a cpuid is none; and two that are cpuids.
+#: The bytes within a longer instruction and in constants, where a cpuid is none; and three that are cpuids.
 ASSEMBLY = """
     .text
     .globl within
@@ -28,6 +28,7 @@ within:
     vaddps 0xa20f(%rip), %zmm1, %zmm2
     test $0x0fa2, %ax
     cmpw $0xa20f, 0x10(%rsp)
+    extrq $0xa2, $0x0f, %xmm1
     ret
     .cfi_endproc
     .globl true
@@ -55,6 +56,10 @@ without_frame:
     xor %ecx, %ecx
     cpuid
     pop %rbx
+    ret
+    .section .first, "ax", @progbits
+    xor %eax, %eax
+    cpuid
     ret
     .section .rodata
     .byte 0x0f, 0xa2, 0x0f, 0xa2
@@ -89,8 +94,8 @@ def test_each_is_found_and_nothing_else(tmp_path, find):
     (tmp_path / "some.s").write_text(ASSEMBLY)
     made = tmp_path / "some.so"
     subprocess.run(["gcc", "-shared", "-nostdlib", "-o", str(made), str(tmp_path / "some.s")], check=True)
-    assert made.read_bytes().count(b"\x0f\xa2") >= 9
-    assert find(made) == disassembled(made) and len(find(made)) == 2
+    assert made.read_bytes().count(b"\x0f\xa2") >= 11
+    assert find(made) == disassembled(made) and len(find(made)) == 3
 
 
 def test_in_the_libraries_of_a_process(find):

@@ -14,6 +14,8 @@ from harness.suite import workload
 from harness.suite.selection import find
 from tests.conftest import SUITES
 
+pytestmark = pytest.mark.valgrind
+
 SUITE = "plain/frames.py"
 
 

@@ -104,6 +104,7 @@ def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
         workload.ask(Built, ("plain", 2), None)
 
 
+@pytest.mark.valgrind
 def test_allocators_have_no_past():
     """Servers whose memory came to be differently, and loops that allocate: the same to the instruction."""
     found = []

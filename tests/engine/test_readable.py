@@ -12,6 +12,8 @@ from harness.engine import counters, valgrind
 from harness.inside.counters import read_total
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.valgrind
+
 PROGRAM = ROOT / "tests/programs/bodies.cpp"
 
 

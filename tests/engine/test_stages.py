@@ -54,8 +54,14 @@ FAILS = """
     def rehearse(self) -> None:
         raise ValueError("it cannot be rehearsed")
 """
+DIES = """
+    def rehearse(self) -> None:
+        import os
+
+        os.kill(os.getpid(), 9)
+"""
 ASKS = """
-import json, sys, threading
+import json, sys, tempfile, threading
 from pathlib import Path
 from harness.engine import client
 from harness.errors import HarnessError
@@ -68,7 +74,7 @@ asked = []
 def ask(name):
     def run():
         try:
-            counted = workload.ask(getattr(suite, name), (), directory)
+            counted = workload.ask(getattr(suite, name.split()[0]), (), directory)
             answers[name] = [counted.instructions_per_call > 0, list(counted.notes), counted.fingerprint]
         except HarnessError as error:
             answers[name] = str(error)
@@ -85,7 +91,9 @@ with client.session(workload.configuration_for(suite.Imported, counter="opcodes"
     Path(sys.argv[1]).touch()
     for thread in asked:
         thread.join()
+    ask("Rehearsed again").join()
     ask("Imported").join()
+    answers["servers"] = len(list(Path(tempfile.gettempdir()).glob("harness-*/server*")))
 print(json.dumps(answers))
 """
 
@@ -122,8 +130,20 @@ def test_what_is_only_imported_is_counted_while_the_rehearsal_runs(tmp_path):
 
 
 def test_a_rehearsal_that_fails_fails_what_needs_it(tmp_path):
+    """Every case that needs it, with the reason; the others are counted by that same server."""
     found, _ = answers(tmp_path, FAILS)
     assert "ValueError('it cannot be rehearsed')" in found["Rehearsed"]
+    assert found["Rehearsed again"] == found["Rehearsed"]
+    assert found["Imported"][:2] == found["Bare"][:2] == [True, []]
+    assert found["servers"] == 1
+
+
+def test_a_process_that_dies_rehearsing_fails_what_needs_it(tmp_path):
+    found, _ = answers(tmp_path, DIES)
+    for name in ("Rehearsed", "Rehearsed again"):
+        assert "the fork server died before it was rehearsed: it was killed by SIGKILL" in found[name]
+    assert found["Imported"][0] and found["Bare"][0]
+    assert found["servers"] == 1
 
 
 def test_each_stage_has_a_process_of_its_own(opcodes):

@@ -10,6 +10,8 @@ import pytest
 from harness.engine import counters, valgrind, valgrind_tools
 from harness.errors import StartError
 
+pytestmark = pytest.mark.valgrind
+
 
 @pytest.fixture(autouse=True)
 def _fresh_valgrind():

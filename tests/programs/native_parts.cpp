@@ -2,6 +2,10 @@
 #include <cpuid.h>
 #include <cstdint>
 #include <stdexcept>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "counting.h"
 
 #ifdef INNER
 
@@ -42,10 +46,30 @@ extern "C" int catches(int number)
     }
 }
 
+extern "C" int vforks()
+{
+    const pid_t child = vfork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", "exit 6", nullptr);
+        _exit(1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 // Two instructions a turn.
 extern "C" void turns(uint64_t number)
 {
     __asm__ volatile("1: sub $1, %0\n jnz 1b" : "+r"(number)::"cc");
+}
+
+// The instructions of so many turns, by the readable counter.
+extern "C" int counted_turns(int number)
+{
+    const uint64_t began = READ_INSTRUCTIONS();
+    turns(static_cast<uint64_t>(number));
+    return static_cast<int>(READ_INSTRUCTIONS() - began);
 }
 
 // What the processor says that it is: the leaves that libraries choose their code by.

@@ -32,26 +32,16 @@ def seconds_of_a_loop() -> float:
     return time.perf_counter() - began
 
 
-def counted(outer: ctypes.CDLL, turns: int) -> int:
-    requests.begin()
-    requests.start()
-    outer.turns(ctypes.c_uint64(turns))
-    requests.stop()
-    requests.take("run")
-    return requests.taken()[-1][0]
-
-
 def exact() -> None:
     """Loops of known size before, inside and after native stretches."""
     assert requests.count_by_reading(True)
     outer = library("inner") and library("outer")
-    counted(outer, 1)
-    before = counted(outer, 500), counted(outer, 1500)
+    ANSWERS["before"] = outer.counted_turns(500), outer.counted_turns(1500)
     assert requests.go_native()
     outer.turns(ctypes.c_uint64(10**6))
     sum(range(10**5))
     requests.go_simulated()
-    after = counted(outer, 500), counted(outer, 1500)
+    ANSWERS["after"] = outer.counted_turns(500), outer.counted_turns(1500)
     requests.begin()
     requests.start()
     requests.go_native()
@@ -59,7 +49,7 @@ def exact() -> None:
     requests.go_simulated()
     requests.stop()
     requests.take("native")
-    ANSWERS.update(before=before, after=after, across=requests.taken()[-1][0])
+    ANSWERS["across"] = requests.taken()[-1][0]
 
 
 def speed() -> None:
@@ -69,7 +59,15 @@ def speed() -> None:
     ANSWERS.update(simulated=first, native=min(seconds_of_a_loop() for _ in range(3)))
 
 
+def what_a_missing_program_gives() -> object:
+    try:
+        return subprocess.run(["/nowhere/to/be/found"]).returncode
+    except FileNotFoundError as error:
+        return error.strerror
+
+
 def children() -> None:
+    ANSWERS["missing, simulated"] = what_a_missing_program_gives()
     requests.go_native()
     pid = os.fork()
     if pid == 0:
@@ -78,14 +76,12 @@ def children() -> None:
     ANSWERS["subprocess"] = subprocess.run(["echo", "said"], capture_output=True, text=True).stdout
     spawned = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 5"], dict(os.environ))
     ANSWERS["spawned"] = os.waitstatus_to_exitcode(os.waitpid(spawned, 0)[1])
-    libc = ctypes.CDLL(None)
+    libc, outer = ctypes.CDLL(None), library("inner") and library("outer")
+    ANSWERS["vforked"] = outer.vforks()
     ANSWERS["system"] = os.waitstatus_to_exitcode(libc.system(b"exit 4"))
-    try:
-        subprocess.run(["/nowhere/to/be/found"])
-    except FileNotFoundError as error:
-        ANSWERS["missing"] = error.strerror
+    ANSWERS["missing"] = what_a_missing_program_gives()
     ANSWERS["imports"] = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout
-    ANSWERS["still native"] = requests.go_native()
+    ANSWERS["still native"] = requests.is_native()
 
 
 def signals() -> None:
@@ -117,7 +113,7 @@ def signals() -> None:
         time.sleep(1)
     except KeyboardInterrupt:
         ANSWERS["interrupted"] = True
-    ANSWERS["still native"] = requests.go_native()
+    ANSWERS["still native"] = requests.is_native()
 
 
 def many_signals() -> None:
@@ -139,6 +135,26 @@ def many_signals() -> None:
     ANSWERS.update(alarms=came.count(signal.SIGALRM), children=came.count(signal.SIGCHLD))
 
 
+def words_of_moved_code(outer: ctypes.CDLL) -> ctypes.Array[ctypes.c_uint32]:
+    """What features() says where mremap has put its code, which is put back."""
+    libc, words = ctypes.CDLL(None), (ctypes.c_uint32 * 8)()
+    libc.mremap.restype = libc.mmap.restype = ctypes.c_void_p
+    features = ctypes.cast(outer.features, ctypes.c_void_p).value or 0
+    with open("/proc/self/maps") as maps:
+        ranges = [[int(end, 16) for end in line.split(" ")[0].split("-")] for line in maps]
+    start, end = next((start, end) for start, end in ranges if start <= features < end)
+
+    def move(origin: int, target: int) -> None:
+        moved = libc.mremap(*map(ctypes.c_void_p, (origin, end - start, end - start)), 3, ctypes.c_void_p(target))
+        assert moved == target  # 3: MREMAP_MAYMOVE | MREMAP_FIXED
+
+    elsewhere = libc.mmap(None, ctypes.c_size_t(end - start), 0, 0x22, -1, ctypes.c_long(0))  # private, anonymous
+    move(start, elsewhere)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(features - start + elsewhere)(ctypes.addressof(words))
+    move(elsewhere, start)
+    return words
+
+
 def memory() -> None:
     outer_words, words = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
     before = library("inner") and library("outer_of_before")
@@ -154,12 +170,13 @@ def memory() -> None:
     ANSWERS["loaded natively sees the same processor"] = list(words) == list(outer_words)
     before.features(words)
     ANSWERS["loaded before sees it"] = list(words) == list(outer_words)
-    pages = mmap.mmap(-1, 1 << 16)
+    pages = mmap.mmap(-1, 1 << 16, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     pages[:4] = b"text"
     pages.resize(1 << 22)
     ANSWERS["resized"] = pages[:4].decode()
     libc = ctypes.CDLL(None)
     ANSWERS["protected"] = libc.mprotect(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(pages))), 4096, 3)
+    ANSWERS["moved code sees it"] = list(words_of_moved_code(outer)) == list(outer_words)
     requests.go_simulated()
     outer.features(words)
     ANSWERS["simulated again sees it"] = list(words) == list(outer_words)
@@ -177,14 +194,14 @@ def threads() -> None:
     go_on = threading.Event()
     thread = threading.Thread(target=lambda: go_on.wait() and told.append(sum(range(1000))))
     thread.start()
-    ANSWERS["with a thread"] = requests.go_native()
+    ANSWERS["with a thread"] = requests.is_native() or requests.go_native()
     go_on.set()
     thread.join()
     ANSWERS["told"] = told
     deadline = time.monotonic() + 20
     while not requests.go_native() and time.monotonic() < deadline:
         time.sleep(0.01)
-    ANSWERS["again"] = requests.go_native()
+    ANSWERS["again"] = requests.is_native()
 
 
 def fault() -> None:

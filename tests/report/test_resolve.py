@@ -58,6 +58,15 @@ def test_only_what_was_asked_for_is_in_it(keep, tmp_path):
     assert totals(resolve.at_commit(wanted(tmp_path, environment="env"), BASE)) == [100, 200]
 
 
+def test_where_two_environments_have_a_case_it_is_said_which_one_is_shown(keep, tmp_path):
+    keep(BASE, 100), keep(BASE, 300, environment="other")
+    (view,) = resolve.at_commit(wanted(tmp_path), BASE)
+    assert totals([view]) == [300]
+    assert view.remarks == ("the newest count, of other; --environment chooses another one: env",)
+    (view,) = resolve.at_commit(wanted(tmp_path, environment="env"), BASE)
+    assert totals([view]) == [100] and not view.remarks
+
+
 def test_what_is_missing_is_counted_and_what_is_asked_for_again(keep, tmp_path):
     keep(BASE, 100)
     resolve.at_commit(wanted(tmp_path, again=True), BASE)

@@ -239,6 +239,7 @@ def test_what_belongs_to_another_user_is_not_used(shared, tmp_path, monkeypatch,
 
 
 @as_root
+@pytest.mark.valgrind
 def test_another_users_tool_is_built_anew_instead_of_loaded(shared, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared))
     valgrind.find.cache_clear()
