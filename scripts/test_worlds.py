@@ -5,8 +5,8 @@ Usage: test_worlds.py [--if-possible] [--minutes N] [--torch VERSION] [WORLD...]
 A world is made with debootstrap and kept in the cache folder. In it, for each of its Pythons: the tests that need no
 torch, no whole run of asv and no browser; and whole runs of asv on a small project, through explain and diff. It takes
 root, debootstrap and a mirror of Debian; without them it says which is missing and ends with status 1, or, with
---if-possible, with 0. After N minutes no other Python is begun, and each is named that was not tried. With --torch no test is run: that version of torch is installed, which may take gigabytes, and
-counted by scripts/six_counts.py.
+--if-possible, with 0. After N minutes no other Python is begun, and each is named that was not tried. With --torch no
+test is run: that version of torch is installed, which may take gigabytes, and counted by scripts/six_counts.py.
 """
 
 from __future__ import annotations

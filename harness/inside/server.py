@@ -4,9 +4,9 @@ Started with `main` in a folder of the scratch folder, with three packet sockets
 `serve` (in C) and takes its answers back; REPORTS carries what the server and every worker has to say. It ends when the
 supervisor closes its end of them.
 
-It has three stages (protocol.STAGES), each with a process and a socket for requests of its own. Where a process has come
-to a stage it forks a child, which goes on to the next one, and itself stays and serves this one. So what goes wrong on
-the way to a stage concerns only those that need it.
+It has three stages (protocol.STAGES), each with a process and a socket for requests of its own. A process that has come
+to a stage forks a child, which goes on to the next one, and itself stays and serves this one. So what goes wrong on the
+way to a stage concerns only those that need it.
 """
 
 from __future__ import annotations
