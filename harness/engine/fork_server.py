@@ -147,8 +147,8 @@ class ForkServer:
         return int(struct.unpack("=i", answer)[0])
 
     def last_words(self, stage: str = protocol.BARE) -> str:
-        """How the process that serves or was to serve a stage ended, once it has, and what it or valgrind said last.
-        The one of the stage before tells how; where that has ended too, how that one did."""
+        """How the process of a stage ended, once it has, and what it or valgrind said last. Its parent is asked, the
+        process of the stage before; where that has ended too, this is how that one did."""
         if stage == protocol.BARE:
             pid = self.process.pid
             try:

@@ -50,6 +50,7 @@ def main() -> None:
     random._urandom = os.urandom  # type: ignore[attr-defined]
     random.seed(0)
     _repeat_the_clock()
+    step = "import what it needs"
     try:
         with open(protocol.SERVER_CONFIGURATION) as file:
             configuration = json.load(file)
@@ -72,12 +73,13 @@ def main() -> None:
             suite_rules.preload()
         client_requests.go_native()  # again, where a thread that it made has ended
         stages.stay(protocol.IMPORTED, suite_rules)
+        step = "rehearse"
         with _mapped_files_without_folders():
             suite_rules.rehearse()
     except HarnessError as error:
         give_up(reports, str(error), "")
     except BaseException as error:
-        give_up(reports, f"the server could not {stages.next_step}: {error!r}", traceback.format_exc())
+        give_up(reports, f"the server could not {step}: {error!r}", traceback.format_exc())
     stages.serve(protocol.REHEARSED, suite_rules, 0)
 
 
@@ -89,8 +91,6 @@ class _Stages:
         self._reports = reports
         self._tool = tool
         self._told: set[str] = set()
-        #: What is done on the way to the next stage.
-        self.next_step = "import what it needs"
 
     def stay(self, stage: str, suite_rules: rules.Rules) -> None:
         """Stay at this stage and serve it. Return in a child, which is to go on to the next one."""
@@ -102,7 +102,6 @@ class _Stages:
         self._client_requests.die_with_parent()
         os.close(protocol.CONTROLS[stage])
         if stage == protocol.IMPORTED:
-            self.next_step = "rehearse"
             self._told.update(self._notes(stage, suite_rules))
 
     def serve(self, stage: str, suite_rules: rules.Rules, next_pid: int) -> NoReturn:

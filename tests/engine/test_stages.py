@@ -15,7 +15,7 @@ import pytest
 from harness import protocol
 from harness.engine import client
 from harness.engine.schedule import Schedule
-from harness.errors import CaseSkipped, SuiteError
+from harness.errors import CaseSkipped, StartError, SuiteError
 from harness.suite import workload
 from tests.conftest import ROOT
 
@@ -144,6 +144,15 @@ def test_a_process_that_dies_rehearsing_fails_what_needs_it(tmp_path):
         assert "the fork server died before it was rehearsed: it was killed by SIGKILL" in found[name]
     assert found["Imported"][0] and found["Bare"][0]
     assert found["servers"] == 1
+
+
+def test_what_fails_before_the_first_stage_is_told(opcodes):
+    from plain.suites import Born
+
+    configuration = workload.configuration_for(Born, import_first=("no_such_module",))
+    with pytest.raises(StartError, match=r"could not import what it needs: ModuleNotFoundError.*no_such_module"):
+        with client.session(configuration):
+            pass
 
 
 def test_each_stage_has_a_process_of_its_own(opcodes):
