@@ -72,6 +72,9 @@ def main() -> int:
     failed = []
     ends = time.monotonic() + 60 * arguments.minutes
     for name in arguments.worlds or WORLDS:
+        if time.monotonic() > ends:
+            print(f"{name} is not tried: {arguments.minutes:g} minutes are over", flush=True)
+            continue
         try:
             root = made(WORLDS[name])
         except Impossible as reason:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.engine import valgrind
 from harness.system import processes
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,7 @@ PATH = os.environ["PATH"]
 def pytest_runtest_setup(item: pytest.Item) -> None:
     RUNNING.clear()
     RUNNING.update(mark.name for mark in item.iter_markers())
+    valgrind.find.cache_clear()
     os.environ["PATH"] = PATH if RUNNING & WITH_VALGRIND else f"{ROOT / 'tests/programs/unmarked'}:{PATH}"
 
 

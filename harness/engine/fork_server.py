@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -106,15 +109,36 @@ class ForkServer:
         """Whether it is still on the way to its last stage."""
         return protocol.REHEARSED not in self.ready and self.failure is None
 
-    def notice_death(self) -> None:
-        """Find out whether the process died that was on the way to the next stage: nobody answers at that one then."""
-        there = [stage for stage in protocol.STAGES if stage in self.ready]
-        if not there or not self.goes_on:
-            return
-        coming = protocol.STAGES[len(there)]
+    @property
+    def _coming(self) -> tuple[str, str] | None:
+        """The last stage that it has come to, and the one that a process is on the way to."""
+        for before, coming in itertools.pairwise(protocol.STAGES):
+            if before in self.ready and coming not in self.ready:
+                return before, coming
+        return None
+
+    def is_lost(self) -> bool:
+        """Find out whether the process died that was on the way to the next stage: nobody answers at that one then. It
+        is a failure of that stage, unless the process died with the one of the stage before: the server is lost."""
+        if self._coming is None or not self.goes_on:
+            return False
+        before, coming = self._coming
         # What it said before its death is to be read first.
-        if select.select([self._controls[coming], self.reports], [], [], 0)[0] == [self._controls[coming]]:
-            self.failure = f"the fork server died before it was {coming}: {self.last_words(coming)}"
+        if select.select([self._controls[coming], self.reports], [], [], 0)[0] != [self._controls[coming]]:
+            return False
+        try:
+            words = self._words(self.ready[before].next_pid, self._ending(before))
+        except ServerDied:
+            return True
+        self.failure = f"the fork server died before it was {coming}: {words}"
+        return False
+
+    def go_no_further(self, failure: str) -> None:
+        """End the process that is on the way to the next stage, which takes too long."""
+        self.failure = failure
+        if self._coming is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.ready[self._coming[0]].next_pid, signal.SIGKILL)
 
     def fork(self, order: protocol.Order, stage: str) -> int:
         """Start a worker at a stage, and return its pid. Raises ServerDied, and OSError where the kernel refuses."""
@@ -129,46 +153,51 @@ class ForkServer:
     def wait(self, pid: int) -> int | None:
         """The wait status of a worker that has ended; None if the server is not there to tell."""
         try:
-            return self._wait(self._parents.pop(pid), pid)
+            return self._request(self._parents.pop(pid), b"W" + struct.pack("=i", pid))
         except ServerDied:
             return None
 
-    def _wait(self, control: socket.socket, pid: int) -> int:
-        return self._request(control, b"W" + struct.pack("=i", pid))
+    def _ending(self, stage: str) -> int:
+        """The wait status of the process that went on from this stage, which its parent is asked for. Raises ServerDied
+        where the parent is gone too."""
+        pid = self.ready[stage].next_pid
+        if pid not in self._endings:
+            self._endings[pid] = self._request(self._controls[stage], b"W" + struct.pack("=i", pid))
+        return self._endings[pid]
 
     def _request(self, control: socket.socket, packet: bytes) -> int:
         try:
             control.send(packet)
             answer = control.recv(4)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                control.shutdown(socket.SHUT_RDWR)  # a late answer must not be taken for the next one
             raise ServerDied(f"the fork server does not answer ({error})") from None
         if len(answer) != 4:
             raise ServerDied("the fork server ended")
         return int(struct.unpack("=i", answer)[0])
 
     def last_words(self, stage: str = protocol.BARE) -> str:
-        """How the process of a stage ended, once it has, and what it or valgrind said last. Its parent is asked, the
-        process of the stage before; where that has ended too, this is how that one did."""
-        if stage == protocol.BARE:
-            pid = self.process.pid
-            try:
-                code = self.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                return "it closed its socket but still runs"
-            status = -code if code < 0 else code << 8
-        else:
+        """How the process of a stage ended, once it has, and what it or valgrind said last; where the process of the
+        stage before has ended too, how that one did."""
+        if stage != protocol.BARE:
             before = protocol.STAGES[protocol.STAGES.index(stage) - 1]
-            pid = self.ready[before].next_pid
             try:
-                if pid not in self._endings:
-                    self._endings[pid] = self._wait(self._controls[before], pid)
-            except ServerDied:
+                return self._words(self.ready[before].next_pid, self._ending(before))
+            except (ServerDied, KeyError):
                 return self.last_words(before)
-            status = self._endings[pid]
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it closed its socket but still runs"
+        return self._words(self.process.pid, -code if code < 0 else code << 8)
+
+    def _words(self, pid: int, status: int) -> str:
+        ending = f"it {processes.ending_in_words(status)}" if status >= 0 else "nobody knows how it ended"
         log = self._sandbox.log / str(pid)
         reason = reason_in(log.read_text(errors="replace")) if log.exists() else None
         output = (self._folder / "output.txt").read_text(errors="replace")[-2000:].strip()
-        return "; ".join(part for part in (f"it {processes.ending_in_words(status)}", reason, output) if part)
+        return "; ".join(part for part in (ending, reason, output) if part)
 
     def end(self) -> None:
         """Kill the server; the processes of its later stages and all workers die with it."""

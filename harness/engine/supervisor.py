@@ -94,7 +94,7 @@ class Supervisor:
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
         if server.failure is not None and not server.serves():
-            raise StartError(server.failure)
+            raise StartError(self._why_not(server))
         self._write_event(progress.encode("server", state="ready"))
 
     def _start_server(self) -> ForkServer:
@@ -123,8 +123,8 @@ class Supervisor:
     def _handle_events(self) -> None:
         for key, _ in self._selector.select(_TICK_SECONDS):
             key.data()
-        if self._server is not None:
-            self._server.notice_death()
+        if self._server is not None and self._server.is_lost():
+            self._bury(self._server)
 
     def _abandoned(self) -> bool:
         owner_gone = bool(select.select([self._owner], [], [], 0)[0])
@@ -138,8 +138,9 @@ class Supervisor:
         self._needs.end_overdue()
         server = self._server
         if server is not None and server.goes_on and time.monotonic() > self._ready_by:
-            server.failure = _NOT_READY
-            self._bury(server)
+            server.go_no_further(_NOT_READY)
+            if not server.serves():
+                self._bury(server)
 
     # Askers
 
@@ -230,7 +231,7 @@ class Supervisor:
                 return
             failed = self._server or self._failed
             if failed is not None and failed.failure is not None and not failed.serves(case.stage):
-                self._finish(case, protocol.Failed(0, failed.failure))
+                self._finish(case, protocol.Failed(0, self._why_not(failed)))
                 if self._server is not None and not self._server.serves():
                     self._bury(self._server)  # nothing can be counted by it
                 self._failed = None
@@ -301,19 +302,23 @@ class Supervisor:
             self._notes.learn(report)
             self._fingerprints.learn(report)
         elif report.serial == 0 and isinstance(report, protocol.Failed):
-            sentence = f"{report.sentence}\n{report.details}".strip()
-            if self._overlay is not None:
-                sentence = f"{self._overlay.does_not_import}\n{sentence}"
-            server.failure = sentence
+            server.failure = f"{report.sentence}\n{report.details}".strip()
         elif report.serial in self._running:
             self._running[report.serial].report = report
+
+    def _why_not(self, server: ForkServer) -> str:
+        """Why this server came to no further stage, and whose Python it had."""
+        if self._overlay is None:
+            return str(server.failure)
+        which = f"This was {self._overlay.suspects}" if server.serves() else self._overlay.does_not_import
+        return f"{which}\n{server.failure}"
 
     def _bury(self, server: ForkServer) -> None:
         """The server is gone, with its workers; the next case starts another."""
         self._selector.unregister(server.reports)
-        if server.goes_on:
+        if server.goes_on and not server.serves():
             server.failure = f"the fork server did not start: {server.last_words()}"
-        self._server, self._failed = None, server
+        self._server, self._failed = None, None if server.serves() else server
         server.end()
 
     def _ended(self, worker: RunningWorker) -> None:

@@ -69,5 +69,7 @@ def kill_descendants(patience_seconds: float = 10.0) -> None:
 def ending_in_words(status: int) -> str:
     """A wait status in words."""
     if os.WIFSIGNALED(status):
-        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        names = {known.value: known.name for known in signal.Signals}
+        return f"was killed by {names.get(number, f'signal {number}')}"
     return f"exited with status {os.waitstatus_to_exitcode(status)}"

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ class Rehearsed(Imported):
 
 class Bare(Imported):
     stage = "bare"
+
+
+class Kills(Imported):
+    def work(self):
+        import os, time
+
+        os.kill(os.getppid(), 9)
+        time.sleep(60)
 """
 #: Rules whose rehearsal waits for a file, and says something; or fails.
 WAITS = """
@@ -85,7 +94,7 @@ def ask(name):
 
 with client.session(workload.configuration_for(suite.Imported, counter="opcodes")) as directory:
     ask("Rehearsed")
-    for name in ("Imported", "Bare"):
+    for name in sys.argv[2:]:
         ask(name).join()
     answers["waits"] = "Rehearsed" not in answers
     Path(sys.argv[1]).touch()
@@ -98,7 +107,7 @@ print(json.dumps(answers))
 """
 
 
-def answers(folder: Path, rules: str) -> tuple[dict[str, Any], str]:
+def answers(folder: Path, rules: str, names: Sequence[str] = ("Imported", "Bare")) -> tuple[dict[str, Any], str]:
     """What becomes of a case at each stage, with a copy of the harness whose plain rules are these; and what is printed
     beside it."""
     shutil.copytree(ROOT / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
@@ -108,7 +117,7 @@ def answers(folder: Path, rules: str) -> tuple[dict[str, Any], str]:
     path.write_text(text.replace("\n\ndef load(", f"{rules}\n\ndef load("))
     (folder / "suite.py").write_text(SUITE)
     answer = subprocess.run(
-        [sys.executable, "-c", ASKS, str(folder / "go on")],
+        [sys.executable, "-c", ASKS, str(folder / "go on"), *names],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
@@ -144,6 +153,12 @@ def test_a_process_that_dies_rehearsing_fails_what_needs_it(tmp_path):
         assert "the fork server died before it was rehearsed: it was killed by SIGKILL" in found[name]
     assert found["Imported"][0] and found["Bare"][0]
     assert found["servers"] == 1
+
+
+def test_a_case_that_kills_its_server_fails_no_case_that_waits_for_the_rehearsal(tmp_path):
+    found, _ = answers(tmp_path, WAITS.format(file=str(tmp_path / "go on")), ["Kills"])
+    assert "the fork server died while this case was counted: it was killed by SIGKILL" in found["Kills"]
+    assert found["Rehearsed"][0] and found["Imported"][0]
 
 
 def test_what_fails_before_the_first_stage_is_told(opcodes):
