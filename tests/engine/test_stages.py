@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,15 @@ WAITS = """
 
     def notes(self) -> tuple[str, ...]:
         return ("what was seen while it was imported", *getattr(self, "said", ()))
+"""
+CHANCE = """
+    def rehearse(self) -> None:
+        import random
+
+        self.said = (repr(random.random()),)
+
+    def notes(self) -> tuple[str, ...]:
+        return getattr(self, "said", ())
 """
 FAILS = """
     def rehearse(self) -> None:
@@ -145,6 +155,12 @@ def test_a_rehearsal_that_fails_fails_what_needs_it(tmp_path):
     assert found["Rehearsed again"] == found["Rehearsed"]
     assert found["Imported"][:2] == found["Bare"][:2] == [True, []]
     assert found["servers"] == 1
+
+
+def test_chance_is_the_same_at_each_stage_in_every_server(tmp_path):
+    """In every child the module random takes a seed of the system's. It moved a compile's count by 0.6 %."""
+    found, _ = answers(tmp_path, CHANCE)
+    assert found["Rehearsed"][1] == [repr(random.Random(0).random())]
 
 
 def test_a_process_that_dies_rehearsing_fails_what_needs_it(tmp_path):
