@@ -50,7 +50,7 @@ class ForkServer:
         self.reports, reports_inside = _packets()
         self.reports.setblocking(False)
         self._parents: dict[int, socket.socket] = {}
-        self._endings: dict[int, int] = {}  # wait statuses of processes of stages
+        self._endings: dict[int, int] = {}  # wait statuses of processes of stages: each can be asked for once
         folder = sandbox.root / f"server{serial}"
         folder.mkdir()
         server_configuration = {
@@ -127,7 +127,7 @@ class ForkServer:
         if select.select([self._controls[coming], self.reports], [], [], 0)[0] != [self._controls[coming]]:
             return False
         try:
-            words = self._words(self.ready[before].next_pid, self._ending(before))
+            words = self._words_after(before)
         except ServerDied:
             return True
         self.failure = f"the fork server died before it was {coming}: {words}"
@@ -153,17 +153,13 @@ class ForkServer:
     def wait(self, pid: int) -> int | None:
         """The wait status of a worker that has ended; None if the server is not there to tell."""
         try:
-            return self._request(self._parents.pop(pid), b"W" + struct.pack("=i", pid))
+            return self._wait(self._parents.pop(pid), pid)
         except ServerDied:
             return None
 
-    def _ending(self, stage: str) -> int:
-        """The wait status of the process that went on from this stage, which its parent is asked for. Raises ServerDied
-        where the parent is gone too."""
-        pid = self.ready[stage].next_pid
-        if pid not in self._endings:
-            self._endings[pid] = self._request(self._controls[stage], b"W" + struct.pack("=i", pid))
-        return self._endings[pid]
+    def _wait(self, control: socket.socket, pid: int) -> int:
+        """Ask the process behind `control` for the wait status of a child. Raises ServerDied."""
+        return self._request(control, b"W" + struct.pack("=i", pid))
 
     def _request(self, control: socket.socket, packet: bytes) -> int:
         try:
@@ -183,7 +179,7 @@ class ForkServer:
         if stage != protocol.BARE:
             before = protocol.STAGES[protocol.STAGES.index(stage) - 1]
             try:
-                return self._words(self.ready[before].next_pid, self._ending(before))
+                return self._words_after(before)
             except (ServerDied, KeyError):
                 return self.last_words(before)
         try:
@@ -191,6 +187,13 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             return "it closed its socket but still runs"
         return self._words(self.process.pid, -code if code < 0 else code << 8)
+
+    def _words_after(self, stage: str) -> str:
+        """The same of the process that went on from this stage. Raises ServerDied where its parent is gone too."""
+        pid = self.ready[stage].next_pid
+        if pid not in self._endings:
+            self._endings[pid] = self._wait(self._controls[stage], pid)
+        return self._words(pid, self._endings[pid])
 
     def _words(self, pid: int, status: int) -> str:
         ending = f"it {processes.ending_in_words(status)}" if status >= 0 else "nobody knows how it ended"

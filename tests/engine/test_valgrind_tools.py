@@ -13,11 +13,6 @@ from harness.errors import StartError
 pytestmark = pytest.mark.valgrind
 
 
-@pytest.fixture(autouse=True)
-def _fresh_valgrind():
-    valgrind.find.cache_clear()
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """A folder for the tool, with an empty cache beside it."""

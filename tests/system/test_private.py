@@ -242,7 +242,6 @@ def test_what_belongs_to_another_user_is_not_used(shared, tmp_path, monkeypatch,
 @pytest.mark.valgrind
 def test_another_users_tool_is_built_anew_instead_of_loaded(shared, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared))
-    valgrind.find.cache_clear()
     folder = tmp_path / "valgrind"
     valgrind.find().link_own_files(folder)
     name = valgrind_tools._cached(
