@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -22,6 +23,12 @@ class History:
         self.commits: dict[str, str] = {}
         folder.mkdir(parents=True)
         self.git("init", "--quiet", f"--initial-branch={_BRANCH}")
+
+    def as_copied_to(self, folder: Path) -> History:
+        """The history of a copy of this repository."""
+        other = copy.copy(self)
+        other.folder, other.commits = folder, dict(self.commits)
+        return other
 
     def git(self, *arguments: str) -> str:
         names = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "gc.auto=0"]

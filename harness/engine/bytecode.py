@@ -46,11 +46,11 @@ def fill(target: Path, site: Path, kept: Path) -> None:
         for entry in site.iterdir():
             real = os.path.realpath(entry)
             if entry.is_symlink() and entry.suffix == ".py" and entry.exists():
-                _write(real, entry.name, f"{target / entry.name}c")
-            elif entry.is_symlink() and (modules := list(_modules(real))):
+                _write(real, os.stat(real), entry.name, f"{target / entry.name}c")
+            elif entry.is_symlink() and os.path.isdir(real) and (modules := list(_modules(real))):
                 folder = _place(kept / f"{entry.name}-{cache.key([real])}", target / entry.name)
-                for module in modules:
-                    _write(f"{real}/{module}", f"{entry.name}/{module}", f"{folder}/{module}c")
+                for module, facts in modules:
+                    _write(f"{real}/{module}", facts, f"{entry.name}/{module}", f"{folder}/{module}c")
 
 
 def _place(kept: Path, target: Path) -> Path:
@@ -63,17 +63,18 @@ def _place(kept: Path, target: Path) -> Path:
     return target
 
 
-def _modules(package: str) -> Iterator[str]:
-    for folder, folders, files in os.walk(package):
-        folders[:] = [name for name in folders if name not in _SKIPPED]
-        within = f"{folder[len(package) + 1 :]}/".lstrip("/")
-        for file in files:
-            if file.endswith(".py") and os.path.exists(f"{folder}/{file}"):  # editors leave links that lead nowhere
-                yield within + file
+def _modules(folder: str, within: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """The modules below a folder, by their paths from there. Thousands, for each session: looked at once each."""
+    with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                with contextlib.suppress(FileNotFoundError):  # editors leave links that lead nowhere
+                    yield within + entry.name, entry.stat()
+            elif entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
+                yield from _modules(entry.path, f"{within}{entry.name}/")
 
 
-def _write(source: str, name: str, file: str) -> None:
-    facts = os.stat(source)
+def _write(source: str, facts: os.stat_result, name: str, file: str) -> None:
     header = pyc.header(int(facts.st_mtime), facts.st_size)
     if pyc.begins_with(file, header):
         return

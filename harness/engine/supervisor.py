@@ -43,7 +43,7 @@ from harness.overlay import install, tree
 from harness.overlay.tree import SITE
 from harness.system import cache, private, processes
 
-_TICK_SECONDS = 0.25
+_TICK_SECONDS = 0.05
 _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
 _NOT_READY = f"the fork server was not ready after {_START_SECONDS:.0f} s"

@@ -26,9 +26,17 @@ Faults = find(SUITES / "plain", "faults.Faults")
 Loop = find(SUITES / "plain", "loops.Loop")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def here():
-    """A folder with a supervisor in it."""
+    """A folder with a supervisor in it, which the tests of this file share: none of them is to harm another, and
+    nothing runs but what they ask for."""
+    with client.session(workload.configuration_for(Loop, counter="opcodes", ahead="nothing")) as directory:
+        yield directory
+
+
+@pytest.fixture
+def own():
+    """A folder with a supervisor that serves one test, which kills what that has started, or looks at its end."""
     with client.session(workload.configuration_for(Loop)) as directory:
         yield directory
 
@@ -120,14 +128,22 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name]])
-def test_a_bad_case_costs_that_case_only_and_names_its_evidence(here, fault):
+def check_that_it_costs_itself_only(here, fault):
     before = instructions(Faults, ("none",), here)
     with pytest.raises(CountError, match=re.compile(FAULTS[fault], re.DOTALL)) as failure:
         workload.ask(Faults, (fault,), here)
     evidence = re.search(r"^evidence: (.*)$", str(failure.value), re.MULTILINE)
     assert evidence is not None and Path(evidence[1]).is_dir()
     assert instructions(Faults, ("none",), here) == before
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name] and name != "kills the server"])
+def test_a_bad_case_costs_that_case_only_and_names_its_evidence(here, fault):
+    check_that_it_costs_itself_only(here, fault)
+
+
+def test_a_case_that_kills_the_server_costs_that_case_only(own):
+    check_that_it_costs_itself_only(own, "kills the server")
 
 
 def test_the_workers_traceback_is_in_the_message(here):
@@ -141,8 +157,8 @@ def test_a_worker_that_hangs_is_ended_at_its_limit(here, monkeypatch):
         workload.ask(Faults, ("hangs",), here)
 
 
-def test_a_child_that_a_worker_left_is_ended_with_the_session(here):
-    instructions(Faults, ("leaves a child",), here)  # _clean_surroundings looks for it afterwards
+def test_a_child_that_a_worker_left_is_ended_with_the_session(own):
+    instructions(Faults, ("leaves a child",), own)  # _clean_surroundings looks for it afterwards
 
 
 def test_a_case_that_cannot_run_here_is_skipped_with_the_reason(here):
@@ -240,6 +256,7 @@ def test_two_sessions_at_once_count_the_same():
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_whatever_ends_the_owner_ends_everything(how):
+    others = our_processes().keys()
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from plain.faults import Faults\n"
@@ -253,26 +270,28 @@ def test_whatever_ends_the_owner_ends_everything(how):
             signal.SIGINT, signal.SIG_DFL
         ),  # else ignored where tests run in the background
     )
-    assert wait_until(lambda: len(our_processes()) >= 4), our_processes()  # owner, supervisor, server, worker
+    # owner, supervisor, server, worker
+    assert wait_until(lambda: len(our_processes().keys() - others) >= 4), our_processes()
     owner.send_signal(how)
     owner.wait(timeout=30)
     # _clean_surroundings sees to the rest
 
 
 def test_a_supervisor_that_is_killed_takes_its_server_along_and_the_next_run_cleans_up():
+    others = our_processes().keys()
     with pytest.raises(CountError, match=r"supervisor ended before it had counted plain.faults.Faults\(hangs\)"):
         with client.session(workload.configuration_for(Faults)) as directory:
-            killer = threading.Timer(1.0, _kill_supervisor)
+            killer = threading.Timer(1.0, _kill_supervisor, [others])
             killer.start()
             workload.ask(Faults, ("hangs",), directory)
-    assert wait_until(lambda: not our_processes()), our_processes()
+    assert wait_until(lambda: our_processes().keys() <= others), our_processes()
     workload.count(Loop, (10, "list"))
     assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
 
 
-def _kill_supervisor():
+def _kill_supervisor(others):
     for pid, command in our_processes().items():
-        if "harness.engine.supervisor" in command:
+        if pid not in others and "harness.engine.supervisor" in command:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -395,10 +414,10 @@ def test_a_worker_may_begin_before_anything_is_imported(here):
 
 
 @pytest.mark.parametrize("killed", ["Born", "BornEarly"])
-def test_a_killed_process_of_a_stage_is_replaced_with_all_others(here, killed):
-    first = instructions(BENCHMARKS["Imports"], (), here)
-    rehearsed, bare = parent("Born", here), parent("BornEarly", here)
+def test_a_killed_process_of_a_stage_is_replaced_with_all_others(own, killed):
+    first = instructions(BENCHMARKS["Imports"], (), own)
+    rehearsed, bare = parent("Born", own), parent("BornEarly", own)
     os.kill(rehearsed if killed == "Born" else bare, signal.SIGKILL)
-    assert instructions(BENCHMARKS["Imports"], (), here) == first
-    assert parent("Born", here) not in (bare, rehearsed)
+    assert instructions(BENCHMARKS["Imports"], (), own) == first
+    assert parent("Born", own) not in (bare, rehearsed)
     assert wait_until(lambda: not {bare, rehearsed} & set(our_processes()))

@@ -77,15 +77,19 @@ def find(tmp_path_factory):
 
 
 def disassembled(path: str | Path) -> set[int]:
+    """The addresses of the lines that say cpuid; grep finds them, since there are millions of others."""
     answer = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True, check=True
+        ["sh", "-ec", 'objdump -d --no-show-raw-insn "$1" | grep -P "\\tcpuid"', "sh", str(path)],
+        capture_output=True,
+        text=True,
     )
-    return {int(address, 16) for address in re.findall(r"^\s*([0-9a-f]+):\tcpuid", answer.stdout, re.MULTILINE)}
+    assert answer.returncode in (0, 1) and not answer.stderr, answer.stderr
+    return {int(line.partition(":")[0], 16) for line in answer.stdout.splitlines()}
 
 
-def libraries() -> list[str]:
-    """What a process with numpy in it has mapped, and the C++ library."""
-    code = "import ctypes, re, numpy, ssl; ctypes.CDLL('libstdc++.so.6'); print(open('/proc/self/maps').read())"
+def libraries(package: str) -> list[str]:
+    """What a process with a package in it has mapped, and the C++ library."""
+    code = f"import ctypes, {package}; ctypes.CDLL('libstdc++.so.6'); print(open('/proc/self/maps').read())"
     maps = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return sorted(set(re.findall(r"r-xp .*\s(/\S+)\n", maps)))
 
@@ -98,11 +102,13 @@ def test_each_is_found_and_nothing_else(tmp_path, find):
     assert find(made) == disassembled(made) and len(find(made)) == 3
 
 
-def test_in_the_libraries_of_a_process(find):
-    """Where they differ, it is in libcrypto: objdump reads its constants, which lie among code, as instructions."""
-    found = {path: find(path) for path in libraries()}
+@pytest.mark.parametrize(("package", "least"), [("ssl", 15), pytest.param("numpy", 20, marks=pytest.mark.torch_native)])
+def test_in_the_libraries_of_a_process(find, package, least):
+    """Where they differ, it is in libcrypto: objdump reads its constants, which lie among code, as instructions.
+    numpy's libraries are torch's: to disassemble them takes most of the time."""
+    found = {path: find(path) for path in libraries(package)}
     read = {path: disassembled(path) for path in found}
-    assert sum(map(len, found.values())) > 20
+    assert sum(map(len, found.values())) >= least
     for path, addresses in found.items():
         assert addresses <= read[path], path
         if "libcrypto" not in path:

@@ -19,17 +19,23 @@ Built = find(SUITES / "plain", "building.Built")
 Native = find(SUITES / "plain", "building.Native")
 
 
-@pytest.fixture
-def here(opcodes, tmp_path, monkeypatch):
-    monkeypatch.setenv("HARNESS_PROGRESS", str(tmp_path / "progress.txt"))
-    with client.session(workload.configuration_for(Built)) as directory:
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    return tmp_path_factory.mktemp("needs") / "progress.txt"
+
+
+@pytest.fixture(scope="module")
+def here(journal):
+    """A folder with a supervisor in it, which the tests of this file share."""
+    fields = {"counter": "opcodes", "ahead": "nothing", "progress": str(journal)}
+    with client.session(workload.configuration_for(Built, **fields)) as directory:
         yield directory
 
 
-def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, tmp_path):
+def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, journal):
     cases = [("fine", 1), ("shared", 2), ("fine", 2), ("fine", 1)]
     assert all(workload.ask(Built, params, here).instructions_per_call > 0 for params in cases)
-    lines = (tmp_path / "progress.txt").read_text().splitlines()
+    lines = journal.read_text().splitlines()
     events = [event for event in map(progress.decode, lines) if event is not None]
     built = [event["what"].split()[-1] for event in events if event["event"] == "built"]
     assert (built.count("fine"), built.count("second")) == (1, 1), built
@@ -74,7 +80,13 @@ def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
         assert "was still running after 0 s and was ended" in needs.outcome(case)
 
 
-def test_other_cases_are_counted_while_one_waits_for_its_build(here):
+def test_other_cases_are_counted_while_one_waits_for_its_build(opcodes):
+    # A session of its own: its end leaves no builder behind, which conftest sees to.
+    with client.session(workload.configuration_for(Built)) as directory:
+        count_while_one_waits(directory)
+
+
+def count_while_one_waits(here):
     def ask_in_vain():
         with pytest.raises(CountError):
             workload.ask(Built, ("slow", 1), here)
@@ -82,7 +94,6 @@ def test_other_cases_are_counted_while_one_waits_for_its_build(here):
     threading.Thread(target=ask_in_vain, daemon=True).start()
     assert wait_until(lambda: any("harness.suite.build_process" in command for command in our_processes().values()))
     assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
-    # The end of the session leaves no builder behind: conftest looks.
 
 
 def test_what_a_build_leaves_running_is_ended(here):

@@ -305,6 +305,7 @@ def test_a_childs_instructions_are_not_in_the_number(here):
 
 def test_notes_stand_in_the_record_and_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_COUNTER", "opcodes")
+    monkeypatch.setenv("HARNESS_AHEAD", "nothing")
     for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
         monkeypatch.setenv(f"ASV_{name}", value)
     command = [sys.executable, "-m", "harness", "count", "processes.Forks", "--benchmarks", str(ODD)]

@@ -6,6 +6,7 @@ import compileall
 import dataclasses
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -55,9 +56,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    history = small_history(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """What each test has a copy of: the repository, the wheel, and what pip makes of that."""
+    folder = tmp_path_factory.mktemp("template")
+    history = small_history(folder / "repository")
     history.write("torch/worker.py", SMALL_WORKER.format(turns=1010))
     history.write("torch/nn/added.py", "ADDED = 1\n")
     history.write("torch/nn/template.py.jinja", "text\n")
@@ -66,9 +69,18 @@ def installed(tmp_path, monkeypatch):
     history.commit("deleted")
     history.write("torch/csrc/native.cpp", "// changed\n")
     history.commit("native")
+    wheel = small_wheel(history, history.commits["base"], folder / "wheels", "1.0")
+    target = ["--target", str(folder / "site")]
+    wheels._pip("install", "--quiet", "--no-deps", "--no-index", "--no-compile", *target, str(wheel))
+    return folder, history
+
+
+@pytest.fixture
+def installed(template, tmp_path, monkeypatch):
+    folder, made = template
+    shutil.copytree(folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    history = made.as_copied_to(tmp_path / "repository")
     site, home = tmp_path / "site", tmp_path / "overlay"
-    wheel = small_wheel(history, history.commits["base"], tmp_path / "wheels", "1.0")
-    wheels._pip("install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--target", str(site), str(wheel))
     compileall.compile_dir(site, quiet=2)
     monkeypatch.setattr(install, "_site", lambda: site)
     monkeypatch.setattr(install, "_home", lambda: home)
