@@ -3,7 +3,8 @@
     python scripts/versus_simulated.py [--bench REGEX] [--counter callgrind|readable]
 
 Each of the two is a round on a server of its own, with all cores. "not counted" are the seconds that a worker took for
-set-up and warming up; "difference" is that of the counts. Last, one command in a process of its own, both ways.
+set-up and warming up; "difference" is that of the counts. Last, one command in a process of its own, both ways: as it
+is, and once more by the server that the first one left waiting.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 
 from versus_callgrind import ROOT, Found, one_round
 
-from harness.engine.settings import NATIVE
+from harness.engine.settings import COUNTER, NATIVE
 from harness.protocol import Counted
 from harness.report import columns
 
@@ -37,14 +38,15 @@ def main() -> None:
         rounds.append(found)
         print(f"{'native' if native else 'simulated'}: {wholes[-1][1]:.0f} s, {len(found)} cases", flush=True)
     table(*rounds)
-    commands = [one_command(native) for native in (True, False)]
+    commands = [one_command(native, arguments.counter) for native in (True, False)]
     heads = ["seconds", "native", "simulated", "ratio"]
     rows = [
         ["server ready", *figures(*(ready for ready, _ in wholes))],
         ["cases not counted, all", *figures(*(sum(map(not_counted, found.values())) for found in rounds))],
         ["cases, all", *figures(*(sum(sum(one.seconds.values()) for one in found.values()) for found in rounds))],
         ["the round", *figures(*(whole for _, whole in wholes))],
-        [f"harness {' '.join(COMMAND)}", *figures(*commands)],
+        [f"harness {' '.join(COMMAND)}", *figures(*(first for first, _ in commands))],
+        ["once more, of a server that waits", *figures(*(again for _, again in commands))],
     ]
     print("", *columns.lines(heads, rows, names=[0]), sep="\n")
 
@@ -75,12 +77,22 @@ def table(native: Found, simulated: Found) -> None:
     print(f"\n{equal} of {len(differences)} cases equal to the instruction; the others by up to {largest:.5%}")
 
 
-def one_command(native: bool) -> float:
-    began = time.monotonic()
-    environment = {**os.environ, NATIVE: str(int(native))}
-    command = [sys.executable, "-m", "harness", *COMMAND]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - began
+def one_command(native: bool, counter: str) -> tuple[float, float]:
+    """Seconds of the command, and of a second one that finds a server waiting."""
+    environment = {**os.environ, NATIVE: str(int(native)), COUNTER: counter}
+    harness = [sys.executable, "-m", "harness"]
+
+    def seconds(*words: str) -> float:
+        began = time.monotonic()
+        subprocess.run([*harness, *words], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return time.monotonic() - began
+
+    first = seconds(*COMMAND)
+    seconds(*COMMAND, "--wait")
+    seconds(*COMMAND)  # by then it has imported what the suite imports
+    again = seconds(*COMMAND)
+    seconds("servers", "--stop")
+    return first, again
 
 
 if __name__ == "__main__":

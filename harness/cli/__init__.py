@@ -21,29 +21,41 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
-from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, noise, overlay
+from harness.cli import bench, bisect, check, costs, count, diff, doctor, explain, listing, noise, overlay, servers
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
 from harness.system import interpreter, printable
 
 #: What the help groups: a heading, and its commands by name.
 GROUPS: dict[str, dict[str, ModuleType]] = {
-    "Count": {"bench": bench, "count": count, "list": listing, "costs": costs},
+    "Count": {"bench": bench, "count": count, "list": listing, "costs": costs, "servers": servers},
     "Ask why": {"explain": explain, "diff": diff},
     "Changes of PyTorch": {"check": check, "noise": noise, "bisect": bisect, "overlay": overlay},
     "This machine": {"doctor": doctor},
 }
 COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
 #: What runs where counting is refused.
-_ANYWHERE = (doctor,)
+_ANYWHERE = (doctor, servers)
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    def run() -> int:
+        arguments = parsed(sys.argv[1:] if words is None else words)
+        command = COMMANDS[arguments.command]
+        if command not in _ANYWHERE:
+            interpreter.check()
+        return int(command.run(arguments))
+
+    return carry_out(run)
+
+
+def carry_out(run: Callable[[], int]) -> int:
+    """Run what returns an exit status. What it raises is printed, and decides the status instead."""
     with printable.streams(), _ending_in_order():
-        return _run(words)
+        return _status_of(run)
 
 
 @contextlib.contextmanager
@@ -64,13 +76,9 @@ def _ending_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(words: Sequence[str] | None) -> int:
-    arguments = parsed(sys.argv[1:] if words is None else words)
-    command = COMMANDS[arguments.command]
+def _status_of(run: Callable[[], int]) -> int:
     try:
-        if command not in _ANYWHERE:
-            interpreter.check()
-        status = int(command.run(arguments))
+        status = run()
         sys.stdout.flush()
         return status
     except HarnessError as error:

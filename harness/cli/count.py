@@ -6,22 +6,30 @@ import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness import protocol
+from harness.cli import waiting_client
 from harness.cli.parser import add_benchmark, add_benchmarks, add_counter, add_json, add_params
 from harness.engine import client
+from harness.engine.configuration import Configuration
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.inside import notes
 from harness.suite import workload
-from harness.suite.selection import choose, find
+from harness.suite.selection import choose, find, foresee, package
 
 HELP = "count the cases of one benchmark"
 EXAMPLES = (
     "harness count dtensor.Detach",
     "harness count dtensor.Detach --param device=cpu --counter readable --twice",
+    "harness count dtensor.Detach --wait 30",
 )
+
+_MOST_MINUTES = 600.0
+#: What begins a session as client.beginning does.
+Beginning = Callable[[Configuration], contextlib.AbstractContextManager[Callable[[], Path]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,21 +39,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--twice", action="store_true", help="count each case again, in the same worker and in another, and compare"
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        nargs="?",
+        const=10.0,
+        metavar="MINUTES",
+        help="leave the server waiting, so long (10, if nothing is said), for a next count that begins at once",
+    )
     add_benchmarks(parser)
     add_json(parser, "an object a case, a line each")
 
 
+def wrong(arguments: argparse.Namespace) -> str | None:
+    if arguments.wait is not None and not 0 < arguments.wait <= _MOST_MINUTES:
+        return f"--wait is {arguments.wait:g}; it takes a number of minutes above 0, up to {_MOST_MINUTES:g}"
+    return None
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line a case; 1 if one of them could not be counted."""
-    workload_class = find(Path(arguments.benchmarks), arguments.benchmark, arguments.param)
-    wanted = choose(workload_class, arguments.param)
+    """Print a line a case; 1 if one of them could not be counted. A server that waits counts it, if there is one."""
+    status = waiting_client.count(arguments)
+    return counted(arguments, client.beginning) if status is None else status
+
+
+def counted(arguments: argparse.Namespace, beginning: Beginning) -> int:
+    """The same, by a server that is begun as `beginning` says. It starts while the suite is imported here: both import
+    torch, which takes seconds."""
+    suite = Path(arguments.benchmarks)
+    foresee(suite, arguments.benchmark, arguments.param)
     changes: dict[str, Any] = {} if arguments.counter is None else {"counter": arguments.counter}
     if arguments.twice:
         changes["ahead"] = "nothing"  # what ran ahead was counted once
-    configuration = workload.configuration_for(workload_class, **changes)
     status = 0
-    with contextlib.ExitStack() as stack:
-        directory = None
+    with beginning(workload.configuration_of(package(suite), **changes)) as ready:
+        workload_class = find(suite, arguments.benchmark, arguments.param)
+        wanted = choose(workload_class, arguments.param)
         for params in wanted:
             names = dict(zip(workload_class.param_names, workload_class.case(params).parameters, strict=True))
             label = " ".join(f"{name}={value}" for name, value in names.items())
@@ -53,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
                 refused = workload_class.refused_here(params)
                 if refused is not None:
                     raise CaseSkipped(refused)
-                directory = directory or stack.enter_context(client.session(configuration))
+                directory = ready()
                 counted = workload.ask(workload_class, params, directory, twice=arguments.twice)
                 elsewhere = workload.ask(workload_class, params, directory) if arguments.twice else None
             except CaseSkipped as reason:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import select
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness import protocol
+from harness.engine import waiting
 from harness.engine.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 from harness.system import interpreter, private
@@ -27,20 +28,26 @@ _START_SECONDS = 1000.0
 #: A file that lies in a supervisor's folder from the first count on.
 _SAID = "said"
 #: The supervisor is to find this very harness, whichever way it was found here.
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.engine.supervisor import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.engine.supervisor_process import main; main()"
 
 
 def _warn(note: str) -> None:
     print(f"harness: {note}", file=sys.stderr)
 
 
-def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> subprocess.Popen[bytes]:
+def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> None:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
+    _wait(launch(configuration), configuration, tell)
+
+
+def launch(configuration: Configuration) -> subprocess.Popen[bytes]:
+    """Start a supervisor, and do not wait for it. Raises StartError."""
     interpreter.check()
     reason = private.doubt(Path(configuration.directory))
     if reason is not None:
         raise StartError(f"no supervisor is started where somebody else may take its place: {reason}")
+    waiting.make_room()
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent.parent)],
@@ -49,10 +56,16 @@ def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> 
             stderr=log,
             start_new_session=True,
         )
-    assert process.stdin is not None and process.stdout is not None
-    try:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:  # where it has died, its log says of what
         process.stdin.write(json.dumps(dataclasses.asdict(configuration)).encode())
-        process.stdin.close()
+    return process
+
+
+def _wait(process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None]) -> None:
+    """Wait until a supervisor that was launched can be asked. Raises StartError."""
+    assert process.stdout is not None
+    try:
         if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
             raise StartError(f"the supervisor said nothing for {_START_SECONDS:.0f} s")
         with process.stdout:
@@ -70,12 +83,18 @@ def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> 
         raise StartError(outcome["error"])
     for note in outcome["notes"]:
         tell(note)
-    return process
 
 
 def running_in(directory: Path) -> bool:
     """Whether a supervisor was started in `directory`."""
     return (directory / SOCKET).exists()
+
+
+def answers_in(directory: Path) -> bool:
+    """Whether a supervisor listens in `directory`; one that was killed leaves its socket."""
+    with contextlib.suppress(OSError), waiting.connected_to(directory, SOCKET):
+        return True
+    return False
 
 
 def is_first_count(directory: Path) -> bool:
@@ -90,16 +109,11 @@ def is_first_count(directory: Path) -> bool:
 @contextlib.contextmanager
 def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
     """The answer to `ask`; the files that it names last until the end of the block. Raises CountError."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with connection:
-        # Through /proc, because a socket's path may have 107 bytes only and asv's cache folder may lie deep.
-        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    with contextlib.ExitStack() as stack:
         try:
-            connection.connect(f"/proc/self/fd/{folder}/{SOCKET}")
+            connection = stack.enter_context(waiting.connected_to(directory, SOCKET))
         except OSError as error:
             raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
-        finally:
-            os.close(folder)
         owner = private.user_of_peer(connection)
         if owner != os.getuid():
             raise CountError(
@@ -115,26 +129,48 @@ def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
 
 
 @contextlib.contextmanager
-def session(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Path]:
-    """A supervisor of one's own, in a folder of its own, for the length of the block.
+def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Callable[[], Path]]:
+    """A supervisor of one's own, in a folder of its own, for the length of the block, which begins while that is still
+    starting: what is yielded waits until cases can be asked for, and returns the folder.
 
-    `directory`, `remove_directory` and `owner` of the configuration are filled in here.
+    `directory`, `remove_directory` and `owner` of the configuration are filled in here. Raises StartError.
     """
     try:
         directory = Path(tempfile.mkdtemp(prefix="harness-session-"))
     except OSError as error:
         raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
+    own = dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid())
     process = None
     try:
-        process = start(
-            dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid()), tell
-        )
-        yield directory
+        process = launch(own)
+        yield ready_once(process, own, tell)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=30)
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def ready_once(
+    process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None] = _warn
+) -> Callable[[], Path]:
+    """What waits for a supervisor when it is called first, and returns its folder."""
+
+    @functools.cache
+    def ready() -> Path:
+        _wait(process, configuration, tell)
+        return Path(configuration.directory)
+
+    return ready
+
+
+@contextlib.contextmanager
+def session(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Path]:
+    """The same, for a block that begins when cases can be asked for."""
+    with beginning(configuration, tell) as ready:
+        yield ready()
 
 
 def _log(directory: Path) -> str:

@@ -100,6 +100,10 @@ class Needs:
             )
         return BuildProcess(need, process, os.pidfd_open(process.pid), output, time.monotonic())
 
+    def leaders(self) -> list[int]:
+        """The process that leads the group of each build that is under way."""
+        return [build.process.pid for build in self.running]
+
     def end_overdue(self) -> None:
         for build in self.running:
             if time.monotonic() > build.began + _LIMIT_SECONDS:

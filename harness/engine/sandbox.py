@@ -83,16 +83,11 @@ class Sandbox:
     def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
         """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension. What
         lies in the folder `overlay` takes the place of the environment's packages of the same names."""
-        if not suite.exists():
-            raise SuiteError(f"the suite {suite} does not exist")
-        if suite.is_dir():
-            shutil.copytree(suite, self.site / suite.name, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
-        else:
-            shutil.copyfile(suite, self.site / suite.name)
+        self._copy_suite(suite)
         self._copy_what_runs_inside(self.site / _HARNESS.name)
         replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
         entries: dict[str, Path] = {}
-        for folder in ([] if overlay is None else [overlay]) + _site_packages():
+        for folder in ([] if overlay is None else [overlay]) + site_packages():
             for entry in folder.iterdir():
                 hidden = folder != overlay and _project(entry) in replaced
                 if not hidden and not _installs_us(entry):
@@ -103,6 +98,33 @@ class Sandbox:
                 link.symlink_to(entry)
         bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"))
         extension.add(self.site, with_valgrind)
+
+    def _copy_suite(self, suite: Path) -> None:
+        if not suite.exists():
+            raise SuiteError(f"the suite {suite} does not exist")
+        if suite.is_dir():
+            shutil.copytree(suite, self.site / suite.name, ignore=_NOT_COPIED, ignore_dangling_symlinks=True)
+        else:
+            shutil.copyfile(suite, self.site / suite.name)
+
+    def has(self, suite: Path) -> bool:
+        """Whether the copy of the suite is what the suite is now."""
+        return _contents(suite) == _contents(self.site / suite.name)
+
+    def renew(self, suite: Path) -> None:
+        """Make the copy of the suite what the suite is now, and forget what was built for it. Only what differs is
+        written: a server that looks through `site` once more, since that has changed, has another memory layout.
+        Raises OSError."""
+        copy = self.site / suite.name
+        now, before = _contents(suite), _contents(copy)
+        for path in before.keys() - now.keys():
+            (copy / path).unlink()
+        for path in now:
+            if now[path] != before.get(path):
+                (copy / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(suite / path, copy / path)
+        shutil.rmtree(self.built)
+        self.built.mkdir()
 
     def _copy_what_runs_inside(self, target: Path) -> None:
         """The harness as a server sees it: `inside`, whose door is the package's, and what both ends share. What else
@@ -125,7 +147,22 @@ class Sandbox:
         return folder
 
 
-def _site_packages() -> list[Path]:
+def _contents(suite: Path) -> dict[str, bytes]:
+    """The files of a suite that are copied, by their paths from there; of a module that is a suite, by ""."""
+    if not suite.is_dir():
+        return {"": suite.read_bytes()} if suite.exists() else {}
+    found: dict[str, bytes] = {}
+    for folder, folders, files in os.walk(suite, followlinks=True):
+        skipped = _NOT_COPIED(folder, [*folders, *files])
+        folders[:] = [name for name in folders if name not in skipped]
+        for name in set(files) - skipped:
+            path = Path(folder, name)
+            if path.exists():
+                found[str(path.relative_to(suite))] = path.read_bytes()
+    return found
+
+
+def site_packages() -> list[Path]:
     """The folders that packages are imported from here, first one first; each exists."""
     names = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
     if site.ENABLE_USER_SITE:

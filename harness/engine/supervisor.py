@@ -1,9 +1,8 @@
-"""The process beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
+"""What stands beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
 
-Started by client.start as a process of its own, in a session of its own, with its configuration as JSON on
-standard input; it answers one line of JSON on standard output: that it is ready, or the sentence why not. It lives in
-a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When either is gone,
-or nothing was asked for an hour, it kills every process that descends from it, removes the scratch folder and ends.
+It lives in a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When
+either is gone, or nothing was asked for an hour, its process (supervisor_process.py) kills everything that descends
+from it, removes the scratch folder and ends.
 """
 
 from __future__ import annotations
@@ -11,18 +10,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import json
 import os
 import select
 import selectors
-import shutil
-import signal
 import socket
 import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from harness import protocol
 from harness.engine import environment, progress
@@ -36,7 +31,7 @@ from harness.engine.running_worker import RunningWorker, with_notes
 from harness.engine.sandbox import Sandbox
 from harness.engine.schedule import Schedule
 from harness.engine.source import SuiteCopy
-from harness.errors import HarnessError, StartError
+from harness.errors import StartError
 from harness.inside import rules
 from harness.inside.endings import left_report
 from harness.overlay import install, tree
@@ -58,17 +53,14 @@ class Supervisor:
         self._overlay = None if laid is None else tree.record_in(laid)
         self._kind = COUNTER_KINDS[configuration.counter]
         self._launch = self._kind.launch(sandbox.root)
-        self._schedule = Schedule(whole_suite=configuration.ahead == "suite")
-        self._needs = Needs(sandbox, environment.server_environment(sandbox, self._rules))
         self._server: ForkServer | None = None
         self._failed: ForkServer | None = None  # the last one that died, until somebody was told why
         self._ready_by = 0.0
         self._servers_made = self._workers_made = 0
         self._running: dict[int, RunningWorker] = {}
-        self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
         self._used: dict[socket.socket, list[Path]] = {}
         self._answered_any = False
-        self._copy = SuiteCopy(sandbox.site)
+        self._begin_with_this_suite()
         facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
         self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
         self._notes = ServerNotes()
@@ -77,6 +69,13 @@ class Supervisor:
         self._write_event = progress.Journal(configuration.progress).write
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+
+    def _begin_with_this_suite(self) -> None:
+        """Nothing is known yet of the suite that is copied into the scratch folder."""
+        self._copy = SuiteCopy(self._sandbox.site)
+        self._schedule = Schedule(whole_suite=self._configuration.ahead == "suite")
+        self._states: dict[protocol.Case, CaseState] = collections.defaultdict(CaseState)
+        self._needs = Needs(self._sandbox, environment.server_environment(self._sandbox, self._rules))
 
     # Starting
 
@@ -157,7 +156,7 @@ class Supervisor:
             connection.close()
             return
         self._last_heard = time.monotonic()
-        edited = self._edited(ask)
+        edited = self._not_renewed() or self._edited(ask)
         if edited is not None:
             with contextlib.suppress(OSError):
                 connection.sendall(protocol.encode(protocol.Failed(0, edited)))
@@ -175,6 +174,23 @@ class Supervisor:
         state.asker, state.metric = connection, ask.metric
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._hang_up(connection))
         self._answer(ask.case)
+
+    def _not_renewed(self) -> str | None:
+        """Copy the suite once more, where that is wanted and it was edited; why that failed. Nobody waits for what runs
+        ahead of it: who asked before has gone."""
+        suite = Path(self._configuration.suite)
+        if not self._configuration.kept or self._sandbox.has(suite):
+            return None
+        for leader in [*(worker.pid for worker in self._running.values()), *self._needs.leaders()]:
+            processes.kill_group(leader)
+        while self._running or self._needs.running:
+            self._handle_events()
+        try:
+            self._sandbox.renew(suite)
+        except OSError as error:
+            return f"the edited suite could not be copied: {error}"
+        self._begin_with_this_suite()
+        return None
 
     def _edited(self, ask: protocol.Ask) -> str | None:
         """Why the case is not counted if its text is not the one that the server has: the suite was copied when the
@@ -222,6 +238,8 @@ class Supervisor:
     # Workers
 
     def _start_workers(self) -> None:
+        if self._configuration.kept and not any(state.asker for state in self._states.values()):
+            return
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
         alone = any(state.suspect for state in self._states.values())
         slots = 1 if alone else self._configuration.cores
@@ -357,44 +375,3 @@ class Supervisor:
         if self._server:
             self._server.end()
         processes.kill_descendants()
-
-
-def _listen(directory: str) -> socket.socket:
-    """A socket in `directory` that only this user can open. Bound by its short name: a path to it may be too long."""
-    os.chdir(directory)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(SOCKET)
-    finally:
-        os.umask(mask)
-    listener.listen()
-    return listener
-
-
-def main() -> None:
-    fields: dict[str, Any] = json.load(sys.stdin)
-    configuration = Configuration(**{**fields, "import_first": tuple(fields["import_first"])})
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    processes.adopt_orphans()
-    supervisor = None
-    try:
-        listener = _listen(configuration.directory)
-        with Sandbox.make() as sandbox:
-            try:
-                supervisor = Supervisor(configuration, sandbox, listener)
-                supervisor.start()
-                print(json.dumps({"error": None, "notes": supervisor.remarks()}), flush=True)
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
-                supervisor.run()
-            finally:
-                if supervisor is not None:
-                    supervisor.end()
-    except (HarnessError, OSError) as error:
-        print(json.dumps({"error": str(error), "notes": []}), flush=True)
-        sys.exit(1)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(SOCKET)
-        if configuration.remove_directory:
-            shutil.rmtree(configuration.directory, ignore_errors=True)

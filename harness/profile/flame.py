@@ -8,7 +8,7 @@ program's parts; in a difference for how much a path gained (warm) or lost (cold
 from __future__ import annotations
 
 import dataclasses
-from xml.sax import saxutils
+import html
 
 from harness.profile.comparison import Run
 from harness.profile.components import Components
@@ -143,7 +143,7 @@ def _rect(kind: str, colour: str) -> str:
 
 def _text(text: str) -> str:
     """Text as XML's: control characters, which no XML may have, as their escapes."""
-    return saxutils.escape(printable.shown(text))
+    return html.escape(printable.shown(text))
 
 
 def _heat(share: float) -> str:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from harness import protocol
 from harness.engine import source
@@ -20,23 +21,11 @@ from harness.suite.workload import Workload
 
 
 def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Workload]:
-    """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out. A name or
-    an assignment (`name=value`) that the suite's text shows to be wrong is refused before anything is imported."""
+    """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out. Raises
+    SuiteError."""
+    foresee(suite, name, assignments)
+    top = package(suite).__name__
     module_name, _, class_name = name.removesuffix(protocol.TRACK).rpartition(".")
-    if not (suite / "__init__.py").exists():
-        raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --benchmarks")
-    modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_.]*.py")]
-    if not module_name:
-        raise SuiteError(
-            f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{suggestion(name, modules)}"
-        )
-    if module_name not in modules:
-        raise SuiteError(
-            f"no benchmark {name!r} in {suite}: it has no {module_name!r}{suggestion(module_name, modules)}"
-        )
-    top = suite.resolve().name
-    _foresee(suite.resolve().parent, f"{top}.{module_name}", class_name, name, assignments)
-    sys.path.insert(0, str(suite.resolve().parent))
     try:
         module = importlib.import_module(f"{top}.{module_name}")
     except ModuleNotFoundError as error:
@@ -51,6 +40,34 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     if inspect.isabstract(workload_class):
         raise SuiteError(f"{name!r} is a base for other benchmarks and none itself")
     return workload_class
+
+
+def package(suite: Path) -> ModuleType:
+    """The package of the suite itself, without its modules, which import what is counted. Raises SuiteError."""
+    sys.path.insert(0, str(suite.resolve().parent))
+    try:
+        return importlib.import_module(suite.resolve().name)
+    except ModuleNotFoundError as error:
+        raise _lacks(f"the suite {suite}", error) from None
+
+
+def foresee(suite: Path, name: str, assignments: Sequence[str]) -> None:
+    """Refuse a name or an assignment (`name=value`) that the suite's text shows to be wrong, before anything is
+    imported or started. Raises SuiteError."""
+    module_name, _, class_name = name.removesuffix(protocol.TRACK).rpartition(".")
+    if not (suite / "__init__.py").exists():
+        raise SuiteError(f"no suite of benchmarks in {suite}: it has no __init__.py; name its folder with --benchmarks")
+    modules = [".".join(path.relative_to(suite).with_suffix("").parts) for path in suite.rglob("[!_.]*.py")]
+    if not module_name:
+        raise SuiteError(
+            f"no benchmark {name!r} in {suite}: name it as asv does, <module>.<class>{suggestion(name, modules)}"
+        )
+    if module_name not in modules:
+        raise SuiteError(
+            f"no benchmark {name!r} in {suite}: it has no {module_name!r}{suggestion(module_name, modules)}"
+        )
+    whole = suite.resolve()
+    _foresee(whole.parent, f"{whole.name}.{module_name}", class_name, name, assignments)
 
 
 def _foresee(folder: Path, module: str, class_name: str, name: str, assignments: Sequence[str]) -> None:

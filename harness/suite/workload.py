@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness import protocol
@@ -295,16 +296,20 @@ def ask(
 def configuration_for(workload: type[Workload], **changes: Any) -> Configuration:
     """How a supervisor for this workload's suite is started: as the user's settings say, with `changes`. Raises
     SuiteError."""
-    top = sys.modules[workload.__module__.partition(".")[0]]
-    if top.__file__ is None:
-        raise SuiteError(f"the suite {top.__name__!r} is no file or folder that a server could import")
-    file = Path(top.__file__)
+    return configuration_of(sys.modules[workload.__module__.partition(".")[0]], **changes)
+
+
+def configuration_of(suite: ModuleType, **changes: Any) -> Configuration:
+    """The same for a suite, by its package or module."""
+    if suite.__file__ is None:
+        raise SuiteError(f"the suite {suite.__name__!r} is no file or folder that a server could import")
+    file = Path(suite.__file__)
     settings = Settings.from_environment()
     fields: dict[str, Any] = {
         "directory": "",
         "owner": 0,
         "suite": str(file.parent if file.name == "__init__.py" else file),
-        "rules": _rules_name(workload),
+        "rules": _rules_of(suite),
         "counter": settings.counter,
         "cores": settings.cores,
         "ahead": settings.ahead,
@@ -325,8 +330,11 @@ def chosen(
 
 
 def _rules_name(workload: type[Workload]) -> str:
-    top = sys.modules[workload.__module__.partition(".")[0]]
-    return str(getattr(top, "RULES", "plain"))
+    return _rules_of(sys.modules[workload.__module__.partition(".")[0]])
+
+
+def _rules_of(suite: ModuleType) -> str:
+    return str(getattr(suite, "RULES", "plain"))
 
 
 def workloads_of(name: str) -> list[type[Workload]]:

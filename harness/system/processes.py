@@ -73,3 +73,13 @@ def ending_in_words(status: int) -> str:
         names = {known.value: known.name for known in signal.Signals}
         return f"was killed by {names.get(number, f'signal {number}')}"
     return f"exited with status {os.waitstatus_to_exitcode(status)}"
+
+
+def own_megabytes(pid: int) -> int:
+    """How much memory a process has that no other one has; 0 once it is gone."""
+    try:
+        facts = Path("/proc", str(pid), "smaps_rollup").read_text()
+    except OSError:
+        return 0
+    private = [int(line.split()[1]) for line in facts.splitlines() if line.startswith("Private")]
+    return sum(private) // 1024

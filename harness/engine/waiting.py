@@ -1,0 +1,95 @@
+"""The server that waits for the next count: where it is found, and what others say to it.
+
+`harness count --wait` leaves one; cli/waiting_process.py is its process. Each user has at most one in a temporary
+folder. It holds the first scratch folder there, and another one would be another memory layout: so whoever starts a
+server of their own has it make room first, unless it is counting just then.
+
+It listens on a socket. A request is a line of JSON, whose "request" is one of these; so is the answer:
+
+    count       with "arguments" of the command, the "python", "folder" and "variables" it was given in, and three
+                descriptors for its input and output: "status", what it ended with, or "refused", why it was not run
+    tell        what `harness servers` shows
+    make room   end, unless it is counting: "busy" says whether it is
+    stop        end in any case
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StartError
+from harness.system import private
+
+SOCKET = "waiting.socket"
+_ANSWER_SECONDS = 30.0
+_CURE = "end it with `harness servers --stop`, and try again"
+
+
+def folder() -> Path:
+    return Path(tempfile.gettempdir(), f"harness-{os.getuid()}-waiting")
+
+
+@contextlib.contextmanager
+def connected_to(socket_folder: Path, name: str) -> Any:
+    """A connection to the socket of this name in a folder. Raises OSError where nobody listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with connection:
+        # Through /proc, because a socket's path may have 107 bytes only, and the folder may lie deep.
+        place = os.open(socket_folder, os.O_PATH | os.O_DIRECTORY)
+        try:
+            connection.connect(f"/proc/self/fd/{place}/{name}")
+        finally:
+            os.close(place)
+        yield connection
+
+
+def ask(request: dict[str, Any], descriptors: tuple[int, ...] = (), seconds: float | None = _ANSWER_SECONDS) -> Any:
+    """The answer to a request, for which the server has so many seconds; None where no server waits. Raises StartError
+    where it gives none."""
+    place = folder()
+    if private.doubt(place) is not None:
+        return None
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = stack.enter_context(connected_to(place, SOCKET))
+        except (FileNotFoundError, ConnectionError):
+            return None
+        if private.user_of_peer(connection) != os.getuid():
+            return None
+        connection.settimeout(seconds)
+        line = json.dumps(request).encode() + b"\n"
+        try:
+            if descriptors:
+                line = line[socket.send_fds(connection, [line], descriptors) :]
+            connection.sendall(line)
+            with connection.makefile("rb") as lines:
+                answer = lines.readline()
+        except OSError as error:
+            raise StartError(f"the server that waits does not answer ({error}): {_CURE}") from None
+        if not answer:
+            raise StartError(f"the server that waits ended before it had answered: {_CURE}")
+        return json.loads(answer)
+
+
+def make_room() -> None:
+    """Have the server that waits, if there is one, end: for whoever starts another."""
+    with contextlib.suppress(StartError):
+        ask({"request": "make room"})
+
+
+def stop() -> dict[str, Any] | None:
+    """End the server that waits, also while it counts; what `tell` would have told of it. Raises StartError."""
+    told: dict[str, Any] | None = ask({"request": "stop"})
+    return told
+
+
+def tell() -> dict[str, Any] | None:
+    """What there is to tell of the server that waits; None where there is none. Raises StartError."""
+    told: dict[str, Any] | None = ask({"request": "tell"})
+    return told
