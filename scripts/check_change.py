@@ -3,7 +3,8 @@
     python scripts/check_change.py
 
 It measures the noise of one benchmark, adds a call of `len` to `OpDispatcher.wrap` in the working tree, and checks
-that; then it takes the call back, adds a comment instead, and checks the quick suite. Minutes.
+that; then it takes the call back, adds a comment instead, and checks the quick suite: both sides, and after another
+comment once more, when the base is kept. Minutes.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def main() -> None:
         history.git("checkout", "--quiet", _DISPATCH)
         history.edit(_DISPATCH, lambda text: f"# a comment\n{text}")
         harness(history, "check", "HEAD", "--again")
+        history.edit(_DISPATCH, lambda text: f"# another comment\n{text}")
+        harness(history, "check", "HEAD")
 
 
 def harness(history: History, *words: str) -> None:

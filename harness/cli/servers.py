@@ -28,8 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
         print("no server waits")
     else:
         state = "counts" if told["counts"] else f"waits, for {told['minutes_left']:.1f} min more"
-        print(
-            f"pid {told['pid']}: counts {told['suite'] or 'nothing yet'} by {told['counter'] or 'no counter'}; "
-            f"{told['megabytes']:,} MB; " + ("ended" if arguments.stop else state)
-        )
+        suite = f"{told['suite']} by {told['counter']}" if told["suite"] else "no suite yet"
+        print(f"pid {told['pid']}: {suite}; {told['megabytes']:,} MB; {'ended' if arguments.stop else state}")
     return 0

@@ -4,62 +4,78 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from harness.engine import waiting
 from harness.errors import StartError
+from harness.system import private, processes
 
 _START_SECONDS = 60.0
 #: It is to find this very harness, whichever way it was found here.
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.cli.waiting_process import main; main()"
+_HOW_TO_END_IT = "`harness servers --stop` ends it"
 
 
 def count(arguments: argparse.Namespace) -> int | None:
     """The exit status of `harness count` with these arguments; None where no server waits that could run it, and none
-    is to be left. Raises StartError."""
-    status = _ask(arguments)
-    if status is not None or arguments.wait is None:
-        return status
-    _start(arguments.wait)
-    status = _ask(arguments)
-    print(
-        f"harness: the server waits {arguments.wait:g} min for the next count; `harness servers --stop` ends it",
-        file=sys.stderr,
-    )
-    return status
+    can be left now. Raises StartError."""
+    answer = _ask(arguments)
+    if arguments.wait is not None and (answer is None or answer.get("busy") is False):
+        failure = _start(arguments.wait)
+        answer = _ask(arguments)
+        if answer is None and failure is not None:
+            raise StartError(f"no server can be left waiting: {failure}")
+        if answer is not None and "status" in answer:
+            minutes = f"{arguments.wait:g} min"
+            print(f"harness: the server waits {minutes} for the next count; {_HOW_TO_END_IT}", file=sys.stderr)
+    if answer is None or "refused" in answer:
+        return None
+    status = int(answer["status"])
+    if status < 0:
+        print(f"harness: the count {processes.ending_in_words(-status)}", file=sys.stderr)
+    return status if status >= 0 else 128 - status
 
 
-def _ask(arguments: argparse.Namespace) -> int | None:
-    # What this process has printed comes before what the server prints.
-    sys.stdout.flush()
+def _ask(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """The answer of the server that waits; None where there is none, or this process lacks what the other would need of
+    it. A refusal is told."""
+    try:
+        for descriptor in (0, 1, 2):
+            os.fstat(descriptor)
+        folder = os.getcwd()
+    except OSError:
+        return None
+    sys.stdout.flush()  # it comes before what the other prints
+    os.umask(umask := os.umask(0o77))
     request = {
         "request": "count",
-        "python": sys.executable,
         "arguments": vars(arguments),
-        "folder": os.getcwd(),
+        "started as": waiting.started_as(),
+        "folder": folder,
         "variables": dict(os.environ),
+        "umask": umask,
+        "processors": sorted(os.sched_getaffinity(0)),
     }
-    answer = waiting.ask(request, descriptors=(0, 1, 2), seconds=None)
-    if answer is None:
-        return None
-    if "refused" in answer:
+    answer: dict[str, Any] | None = waiting.ask(request, descriptors=(0, 1, 2), seconds=None)
+    if answer is not None and "refused" in answer:
         print(f"harness: the server that waits is not used: {answer['refused']}", file=sys.stderr)
-        return None
-    return int(answer["status"])
+    return answer
 
 
-def _start(minutes: float) -> None:
-    """Start the process of a server that waits, in the place of what one that was killed has left. Raises StartError
-    where none can be started."""
+def _start(minutes: float) -> str | None:
+    """Start the process of a server that waits; why that failed, None where it did not. Another command may have
+    started one just then."""
     place = waiting.folder()
+    reason = private.doubt(place)
+    if reason is not None:
+        return f"{reason}: remove that, or name another temporary folder with TMPDIR"
     try:
-        if waiting.tell() is None and place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
+        # -P: the folder that this is called in is not looked through for modules.
         answer = subprocess.run(
-            [sys.executable, "-c", _START, str(Path(__file__).parent.parent.parent), str(place), str(minutes)],
+            [sys.executable, "-P", "-c", _START, str(Path(__file__).parent.parent.parent), str(place), str(minutes)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,7 +84,5 @@ def _start(minutes: float) -> None:
             timeout=_START_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise StartError(f"no server can be left waiting ({error}): make room, or count without --wait") from None
-    said = answer.stdout.decode(errors="replace").strip()
-    if answer.returncode or said:
-        raise StartError(f"no server can be left waiting: {said or f'it ended with status {answer.returncode}'}")
+        return str(error)
+    return answer.stdout.decode(errors="replace").strip() or "it said nothing" if answer.returncode else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 import select
@@ -91,10 +90,8 @@ def running_in(directory: Path) -> bool:
 
 
 def answers_in(directory: Path) -> bool:
-    """Whether a supervisor listens in `directory`; one that was killed leaves its socket."""
-    with contextlib.suppress(OSError), waiting.connected_to(directory, SOCKET):
-        return True
-    return False
+    """Whether a supervisor listens in `directory`."""
+    return waiting.answers_in(directory, SOCKET)
 
 
 def is_first_count(directory: Path) -> bool:
@@ -129,7 +126,7 @@ def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
 
 
 @contextlib.contextmanager
-def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Callable[[], Path]]:
+def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Starting]:
     """A supervisor of one's own, in a folder of its own, for the length of the block, which begins while that is still
     starting: what is yielded waits until cases can be asked for, and returns the folder.
 
@@ -140,11 +137,17 @@ def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn)
     except OSError as error:
         raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
     own = dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid())
-    process = None
+    process = starting = None
     try:
         process = launch(own)
-        yield ready_once(process, own, tell)
+        starting = Starting(process, own, tell)
+        yield starting
     finally:
+        # One that is still starting looks for its folder now and then only.
+        if process is not None and (starting is None or not starting.is_ready):
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
         shutil.rmtree(directory, ignore_errors=True)
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -153,17 +156,23 @@ def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn)
                 process.stdout.close()
 
 
-def ready_once(
-    process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None] = _warn
-) -> Callable[[], Path]:
-    """What waits for a supervisor when it is called first, and returns its folder."""
+class Starting:
+    """A supervisor that was launched. A call waits, the first time, until cases can be asked for, and returns its
+    folder. Raises StartError."""
 
-    @functools.cache
-    def ready() -> Path:
-        _wait(process, configuration, tell)
-        return Path(configuration.directory)
+    def __init__(
+        self, process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None] = _warn
+    ) -> None:
+        self.is_ready = False
+        self._process = process
+        self._configuration = configuration
+        self._tell = tell
 
-    return ready
+    def __call__(self) -> Path:
+        if not self.is_ready:
+            _wait(self._process, self._configuration, self._tell)
+            self.is_ready = True
+        return Path(self._configuration.directory)
 
 
 @contextlib.contextmanager

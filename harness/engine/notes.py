@@ -42,9 +42,10 @@ def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
 
 class ServerNotes:
     """What servers say of their start: each sentence is told once, with the start of the session, or, if it is of the
-    rehearsal, with the first count that needs that."""
+    rehearsal, with the first count that needs that; or, with `repeat`, with each."""
 
-    def __init__(self) -> None:
+    def __init__(self, repeat: bool = False) -> None:
+        self._repeat = repeat
         self.of_start: tuple[str, ...] = ()
         self._late: tuple[str, ...] = ()
         self._told: set[str] = set()
@@ -59,6 +60,8 @@ class ServerNotes:
         """What goes with a count of this case."""
         if case.stage != protocol.REHEARSED:
             return ()
+        if self._repeat:
+            return self._late
         taken, self._late = self._late, ()
         self._told.update(taken)
         return taken

@@ -119,6 +119,8 @@ class Sandbox:
         now, before = _contents(suite), _contents(copy)
         for path in before.keys() - now.keys():
             (copy / path).unlink()
+            with contextlib.suppress(OSError):  # a folder with nothing in it could be imported too
+                os.removedirs((copy / path).parent)
         for path in now:
             if now[path] != before.get(path):
                 (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +182,17 @@ def _installs_us(entry: Path) -> bool:
     return entry.name in _OURS or "torch_instruction_suite" in entry.name or entry.name == "__pycache__"
 
 
+def first_is_free() -> bool:
+    """Whether the next scratch folder would be the first one, as far as can be told before."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        return _lock(_slot(Path(tempfile.gettempdir()), 0).with_suffix(".lock"), stack)
+    return False
+
+
+def _slot(base: Path, number: int) -> Path:
+    return base / f"harness-{os.getuid()}-{number:02}"
+
+
 def _take_slot(stack: contextlib.ExitStack) -> Path:
     """A new scratch folder, with its lock held until `stack` is unwound, which removes both.
 
@@ -191,7 +204,7 @@ def _take_slot(stack: contextlib.ExitStack) -> Path:
     patient_until = time.monotonic() + _PATIENCE_SECONDS
     slot = 0
     while slot < _SLOTS:
-        root = base / f"harness-{os.getuid()}-{slot:02}"
+        root = _slot(base, slot)
         try:
             with contextlib.ExitStack() as taken:
                 if _lock(root.with_suffix(".lock"), taken):

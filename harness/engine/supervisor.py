@@ -63,7 +63,7 @@ class Supervisor:
         self._begin_with_this_suite()
         facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
         self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
-        self._notes = ServerNotes()
+        self._notes = ServerNotes(repeat=configuration.kept)
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._write_event = progress.Journal(configuration.progress).write
@@ -114,14 +114,16 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until nobody needs it any more."""
-        while not self._abandoned() and time.monotonic() < self._last_heard + _SILENCE_SECONDS:
+        kept = self._configuration.kept
+        while not self._abandoned() and (kept or time.monotonic() < self._last_heard + _SILENCE_SECONDS):
             self._start_workers()
             self._handle_events()
             self._end_overdue()
 
     def _handle_events(self) -> None:
         for key, _ in self._selector.select(_TICK_SECONDS):
-            key.data()
+            if any(key is other for other in self._selector.get_map().values()):  # no event before has ended it
+                key.data()
         if self._server is not None and self._server.is_lost():
             self._bury(self._server)
 
@@ -179,16 +181,18 @@ class Supervisor:
         """Copy the suite once more, where that is wanted and it was edited; why that failed. Nobody waits for what runs
         ahead of it: who asked before has gone."""
         suite = Path(self._configuration.suite)
-        if not self._configuration.kept or self._sandbox.has(suite):
-            return None
-        for leader in [*(worker.pid for worker in self._running.values()), *self._needs.leaders()]:
-            processes.kill_group(leader)
-        while self._running or self._needs.running:
-            self._handle_events()
         try:
+            if not self._configuration.kept or self._sandbox.has(suite):
+                return None
+            for leader in [*(worker.pid for worker in self._running.values()), *self._needs.leaders()]:
+                processes.kill_group(leader)
+            while self._running or self._needs.running:
+                self._handle_events()
             self._sandbox.renew(suite)
         except OSError as error:
             return f"the edited suite could not be copied: {error}"
+        for state in self._states.values():
+            remove(state.take_leftovers())
         self._begin_with_this_suite()
         return None
 

@@ -1,6 +1,6 @@
 """The process of a supervisor.
 
-Started by client.start in a session of its own, with its configuration as JSON on standard input. It answers one line
+Started by client.launch in a session of its own, with its configuration as JSON on standard input. It answers one line
 of JSON on standard output: that it is ready, or the sentence why not.
 """
 

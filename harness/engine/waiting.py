@@ -1,13 +1,14 @@
 """The server that waits for the next count: where it is found, and what others say to it.
 
 `harness count --wait` leaves one; cli/waiting_process.py is its process. Each user has at most one in a temporary
-folder. It holds the first scratch folder there, and another one would be another memory layout: so whoever starts a
-server of their own has it make room first, unless it is counting just then.
+folder. The session that it keeps has the first scratch folder there, and another one would be another memory layout: so
+whoever starts a server of their own has this one make room first, unless it is counting just then.
 
 It listens on a socket. A request is a line of JSON, whose "request" is one of these; so is the answer:
 
-    count       with "arguments" of the command, the "python", "folder" and "variables" it was given in, and three
-                descriptors for its input and output: "status", what it ended with, or "refused", why it was not run
+    count       with "arguments" of the command, what it was "started as", the "folder", "variables", "umask" and
+                "processors" it was given in, and three descriptors for its input and output: "status", what it ended
+                with; or "refused", why it was not run, and whether that is because the server is "busy"
     tell        what `harness servers` shows
     make room   end, unless it is counting: "busy" says whether it is
     stop        end in any case
@@ -19,6 +20,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from harness.system import private
 
 SOCKET = "waiting.socket"
 _ANSWER_SECONDS = 30.0
+_FLAGS = ("dev_mode", "isolated", "no_site", "no_user_site", "optimize", "utf8_mode")
 _CURE = "end it with `harness servers --stop`, and try again"
 
 
@@ -49,6 +52,25 @@ def connected_to(socket_folder: Path, name: str) -> Any:
         yield connection
 
 
+def answers_in(place: Path, name: str = SOCKET) -> bool:
+    """Whether somebody listens at the socket of this name in a folder; who was killed leaves it there."""
+    with contextlib.suppress(OSError), connected_to(place, name):
+        return True
+    return False
+
+
+def started_as() -> dict[str, Any]:
+    """What a process that runs a command has to have in common with the one that the command was given to."""
+    flags = {name: getattr(sys.flags, name) for name in _FLAGS}
+    variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("PYTHON")}
+    return {
+        "harness": str(Path(__file__).parent.parent),
+        "Python": sys.executable,
+        "set of Python's options": flags,
+        "set of variables PYTHON...": variables,
+    }
+
+
 def ask(request: dict[str, Any], descriptors: tuple[int, ...] = (), seconds: float | None = _ANSWER_SECONDS) -> Any:
     """The answer to a request, for which the server has so many seconds; None where no server waits. Raises StartError
     where it gives none."""
@@ -58,16 +80,16 @@ def ask(request: dict[str, Any], descriptors: tuple[int, ...] = (), seconds: flo
     with contextlib.ExitStack() as stack:
         try:
             connection = stack.enter_context(connected_to(place, SOCKET))
-        except (FileNotFoundError, ConnectionError):
+        except OSError:
             return None
         if private.user_of_peer(connection) != os.getuid():
             return None
         connection.settimeout(seconds)
         line = json.dumps(request).encode() + b"\n"
         try:
-            if descriptors:
-                line = line[socket.send_fds(connection, [line], descriptors) :]
-            connection.sendall(line)
+            sent = socket.send_fds(connection, [line], descriptors)
+            if line[sent:]:  # it may have answered by now, and closed its end
+                connection.sendall(line[sent:])
             with connection.makefile("rb") as lines:
                 answer = lines.readline()
         except OSError as error:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 #: By path: the time of the last change in nanoseconds, the size in bytes, the number of the inode.
 Stamps = dict[str, tuple[int, int, int]]
-_LOADED = (".py", ".so", ".c", ".pth", "METADATA")
+_LOADED = (".py", ".so", ".c", ".h", ".jinja", ".pth", "METADATA")
 _SKIPPED = ("__pycache__", "include", "test", "tests")
 
 
 def of(places: Iterable[Path]) -> Stamps:
     """The stamps of files, and of every source and library below folders, links followed. What nobody loads is left
-    out: bytecode, which is checked when it is loaded; packages' tests; headers."""
+    out: bytecode, which is checked when it is loaded; packages' tests; folders of headers."""
     found: Stamps = {}
     seen: set[str] = set()
     for place in places:
