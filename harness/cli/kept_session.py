@@ -9,13 +9,15 @@ import json
 import os
 import select
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.engine import client, sandbox
+from harness.engine import client
 from harness.engine.configuration import Configuration
 from harness.errors import StartError
 
@@ -37,22 +39,18 @@ class KeptSession:
     @contextlib.contextmanager
     def __call__(self, configuration: Configuration) -> Iterator[Callable[[], Path]]:
         """As client.beginning does it, save that the session outlives the block. One that was begun with other settings
-        is ended first. Where another run has the first scratch folder, the session is an ordinary one: to keep it would
-        be to keep another memory layout. Raises StartError."""
+        is ended first. One that had to take another scratch folder than the first, since another run has that, does not
+        outlive the block: to keep it would be to keep another memory layout. Raises StartError."""
         decide = {name: value for name, value in os.environ.items() if name in _DECIDE or name.startswith("HARNESS_")}
         text = json.dumps({"configuration": dataclasses.asdict(configuration), "variables": decide})
         settings = json.loads(text)  # as it will be read again
-        for directory, record in _sessions(self._folder):
-            if record.get("settings") == settings and client.answers_in(directory):
-                for note in record["notes"]:
+        for earlier, found in _sessions(self._folder):
+            if found.get("settings") == settings and client.answers_in(earlier):
+                for note in found["notes"]:
                     _tell(note)
-                yield functools.partial(Path, directory)
+                yield functools.partial(Path, earlier)
                 return
-            _end(directory, record)
-        if not sandbox.first_is_free():
-            with client.beginning(configuration) as ready:
-                yield ready
-            return
+            _end(earlier, found)
         # A name of its own: the supervisor that was ended removes the folder that it had once more.
         directory = Path(tempfile.mkdtemp(prefix=_NAME, dir=self._folder))
         where = dataclasses.replace(configuration, directory=str(directory), owner=self._owner)
@@ -63,17 +61,25 @@ class KeptSession:
             notes.append(note)
             _tell(note)
 
-        process = client.launch(kept)
-        ready = client.Starting(process, kept, tell)
+        process = None
+        keeps = False
         try:
-            yield ready
+            process = client.launch(kept)
+            starting = client.Starting(process, kept, tell)
+            yield starting
             with contextlib.suppress(StartError):  # where nobody asked, since all was skipped
-                ready()
+                starting()
+            if starting.in_first_scratch_folder:
                 record = {"settings": settings, "notes": notes, "pid": process.pid}
                 (directory / _RECORD).write_text(json.dumps(record))
-        except BaseException:
-            _end(directory, {"pid": process.pid})
-            raise
+                keeps = True
+        finally:
+            if process is not None and not keeps:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=_END_SECONDS)
+            if not keeps:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def settings_in(folder: Path) -> dict[str, Any]:
@@ -99,14 +105,17 @@ def _sessions(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _end(directory: Path, record: dict[str, Any]) -> None:
-    """The supervisor ends when its folder is gone. It is waited for: until then it holds the scratch folder."""
-    with contextlib.ExitStack() as stack:
-        supervisor = []
-        with contextlib.suppress(KeyError, ProcessLookupError):
-            supervisor.append(os.pidfd_open(record["pid"]))
-            stack.callback(os.close, supervisor[0])
-        shutil.rmtree(directory, ignore_errors=True)
-        select.select(supervisor, [], [], _END_SECONDS if supervisor else 0)
+    """End a session. Its supervisor is waited for: until it has ended it has the scratch folder. Where nobody listens
+    it is gone, and another process may have its number."""
+    if record and client.answers_in(directory):
+        with contextlib.suppress(ProcessLookupError):
+            supervisor = os.pidfd_open(record["pid"])
+            try:
+                signal.pidfd_send_signal(supervisor, signal.SIGTERM)
+                select.select([supervisor], [], [], _END_SECONDS)
+            finally:
+                os.close(supervisor)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _tell(note: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from harness.engine.sandbox import site_packages
+from harness.engine.valgrind import Valgrind
 
 _HARNESS = Path(__file__).parent.parent
-_OF_VALGRIND = ("libexec/valgrind", "lib/valgrind")
 
 
 def places() -> list[Path]:
@@ -24,35 +26,46 @@ def places() -> list[Path]:
 
 def _programs() -> list[Path]:
     """The interpreter and its library, the compiler, valgrind and its tools."""
-    found = [Path(os.path.realpath(sys.executable))]
-    shared = Path(str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME")))
-    found += [shared] if shared.is_file() else []
-    for name in ("valgrind", os.environ.get("CXX", "g++")):
-        program = shutil.which(name)
-        if program is not None:
-            found.append(Path(os.path.realpath(program)))
-    prefix = found[-1].parent.parent
-    return [*found, *(file for folder in _OF_VALGRIND for file in (prefix / folder).glob("*") if file.is_file())]
+    library = Path(str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME")))
+    found = [Path(os.path.realpath(sys.executable)), *([library] if library.is_file() else [])]
+    compiler, simulator = shutil.which(os.environ.get("CXX", "g++")), shutil.which("valgrind")
+    if compiler is not None:
+        found.append(Path(os.path.realpath(compiler)))
+    if simulator is not None:
+        found.append(Path(os.path.realpath(simulator)))
+        folders = Valgrind(simulator, "").places("libexec/valgrind", "lib/valgrind")
+        found += [file for folder in folders for file in folder.iterdir() if file.is_file()]
+    return found
 
 
 def _elsewhere() -> list[Path]:
     """What is imported from neither site-packages nor the library: folders that `.pth` files name, and the packages
     of editable installs."""
-    known = {str(folder) for folder in (*site_packages(), _HARNESS.parent, Path(sysconfig.get_path("stdlib")))}
+    library = Path(sysconfig.get_path("stdlib"))
+    known = {os.path.realpath(folder) for folder in (*site_packages(), _HARNESS.parent, library)}
     named = [Path(entry) for entry in sys.path if os.path.isdir(entry) and os.path.realpath(entry) not in known]
     finders = [module for name, module in sys.modules.items() if name.startswith("__editable___")]
     mapped = [Path(place) for finder in finders for place in getattr(finder, "MAPPING", {}).values()]
     return [*named, *mapped]
 
 
-def modules() -> set[str]:
-    """The names of the modules that this process has imported, those left out whose files nobody looks at."""
-    roots = tuple(f"{os.path.realpath(place)}/" for place in places() if place.is_dir())
-    singles = {str(place) for place in places() if place.is_file()}
-    found = set()
+def imported(since: Container[str], suite: str, looked_at: Iterable[Path]) -> list[str]:
+    """The modules that this process has imported since it had those of the names `since`: the suite's own are left out,
+    and those whose files do not lie where changes are looked for."""
+    roots, files = [], set()
+    for place in looked_at:
+        real = os.path.realpath(place)
+        if os.path.isdir(real):
+            roots.append(f"{real}/")
+        else:
+            files.add(real)
+    found = []
     for name, module in sys.modules.copy().items():
-        file = getattr(module, "__file__", None)
-        real = "" if file is None else os.path.realpath(file)
-        if file is None or real.startswith(roots) or real in singles:
-            found.add(name)
+        if name in since or name.partition(".")[0] == suite:
+            continue
+        with contextlib.suppress(Exception):  # some make their attributes when they are asked for
+            file = getattr(module, "__file__", None)
+            real = os.path.realpath(file) if file else ""
+            if not file or real in files or real.startswith(tuple(roots)):
+                found.append(name)
     return found

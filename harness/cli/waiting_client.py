@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from harness.system import private, processes
 _START_SECONDS = 60.0
 #: It is to find this very harness, whichever way it was found here.
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.cli.waiting_process import main; main()"
+#: The status of a count that was ended together with the server.
+_ENDED = 128 + signal.SIGTERM
 _HOW_TO_END_IT = "`harness servers --stop` ends it"
 
 
@@ -28,7 +31,7 @@ def count(arguments: argparse.Namespace) -> int | None:
         answer = _ask(arguments)
         if answer is None and failure is not None:
             raise StartError(f"no server can be left waiting: {failure}")
-        if answer is not None and "status" in answer:
+        if answer is not None and answer.get("status", _ENDED) != _ENDED:
             minutes = f"{arguments.wait:g} min"
             print(f"harness: the server waits {minutes} for the next count; {_HOW_TO_END_IT}", file=sys.stderr)
     if answer is None or "refused" in answer:
@@ -66,12 +69,15 @@ def _ask(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _start(minutes: float) -> str | None:
-    """Start the process of a server that waits; why that failed, None where it did not. Another command may have
-    started one just then."""
+    """Start the process of a server that waits; what it said, which tells why it failed if it did. Another command may
+    have started one just then."""
     place = waiting.folder()
     reason = private.doubt(place)
     if reason is not None:
         return f"{reason}: remove that, or name another temporary folder with TMPDIR"
+    relative = [entry for entry in os.environ.get("PYTHONPATH", "/").split(os.pathsep) if not os.path.isabs(entry)]
+    if relative:
+        return f"PYTHONPATH holds {relative[0]!r}, which is another folder in another process: name it from / on"
     try:
         # -P: the folder that this is called in is not looked through for modules.
         answer = subprocess.run(
@@ -85,4 +91,5 @@ def _start(minutes: float) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return answer.stdout.decode(errors="replace").strip() or "it said nothing" if answer.returncode else None
+    said = answer.stdout.decode(errors="replace").strip()
+    return said or (f"it ended with status {answer.returncode}" if answer.returncode else None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -59,7 +60,8 @@ class WaitingProcess:
         self._child: _Child | None = None
         self._ended = False
         self._started_as = waiting.started_as()
-        self._stamps = stamps.of(loaded.places())
+        self._places = loaded.places()
+        self._stamps = stamps.of(self._places)
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
@@ -68,7 +70,8 @@ class WaitingProcess:
         while not self._ended and _identity(self._folder) == self._identity:
             if self._child is None and time.monotonic() > self._ends:
                 return
-            for key, _ in self._selector.select(min(_TICK_SECONDS, max(0.0, self._ends - time.monotonic()))):
+            left = _TICK_SECONDS if self._child is not None else max(0.0, self._ends - time.monotonic())
+            for key, _ in self._selector.select(min(_TICK_SECONDS, left)):
                 key.data()
 
     def _accept(self) -> None:
@@ -114,7 +117,7 @@ class WaitingProcess:
         differ = [name for name, value in request["started as"].items() if self._started_as.get(name) != value]
         if differ:
             return f"it was started with another {' and another '.join(differ)}"
-        changed = stamps.changed(self._stamps, stamps.of(loaded.places()))
+        changed = stamps.changed(self._stamps, stamps.of(self._places))
         return None if changed is None else f"{changed} was changed since it was started"
 
     def _told(self) -> dict[str, Any]:
@@ -142,18 +145,18 @@ class WaitingProcess:
             if pid == 0:
                 self._listener.close()
                 connection.close()
-                _be_the_command(request, descriptors, modules, KeptSession(self._folder, parent))
+                _be_the_command(request, descriptors, KeptSession(self._folder, parent), modules, self._places)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._child = child = _Child(pid, os.pidfd_open(pid), connection, modules)
         self._selector.register(child.pidfd, selectors.EVENT_READ, self._child_ended)
-        self._selector.register(connection, selectors.EVENT_READ, self._asker_left)
+        self._selector.register(connection, selectors.EVENT_READ, functools.partial(self._asker_left, child))
 
-    def _asker_left(self) -> None:
+    def _asker_left(self, child: _Child) -> None:
         """Ctrl-C, most likely: the child is to end."""
-        if self._child is not None:
-            self._selector.unregister(self._child.connection)
-            os.kill(self._child.pid, signal.SIGTERM)
+        if self._child is child:
+            self._selector.unregister(child.connection)
+            os.kill(child.pid, signal.SIGTERM)
 
     def _child_ended(self) -> None:
         child, self._child = self._child, None
@@ -185,30 +188,35 @@ class WaitingProcess:
         if self._ended:
             return
         self._ended = True
-        own = _identity(self._folder) == self._identity
-        if own:
-            (self._folder / waiting.SOCKET).unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Its name is free for another from here on.
+        folder = self._folder.with_name(f"{self._folder.name}-{os.getpid()}")
+        if _identity(self._folder) == self._identity:
+            with contextlib.suppress(OSError):
+                os.rename(self._folder, folder)
         if self._child is not None:
             os.kill(self._child.pid, signal.SIGTERM)
             with contextlib.suppress(OSError):
                 _send(self._child.connection, {"status": 128 + signal.SIGTERM})
-        if own:
-            kept_session.end_all(self._folder)
-            shutil.rmtree(self._folder, ignore_errors=True)
+        kept_session.end_all(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         deadline = time.monotonic() + _END_SECONDS
         while processes.descendants(os.getpid()) and time.monotonic() < deadline:
             time.sleep(0.02)  # each removes what it has made, once its folder is gone
         processes.kill_descendants()
         self._listener.setblocking(False)
         with contextlib.suppress(OSError):
-            while True:  # those who came before the socket had gone
+            while True:  # those who came before it had gone
                 connection, _ = self._listener.accept()
                 with connection:
-                    _send(connection, {"refused": "its time was over", "busy": False})
+                    _send(connection, {"refused": "it ended just then", "busy": False})
 
 
-def _be_the_command(request: dict[str, Any], descriptors: list[int], modules: int, session: KeptSession) -> NoReturn:
-    """In a child: run `harness count` as if it had been typed where the request comes from."""
+def _be_the_command(
+    request: dict[str, Any], descriptors: list[int], session: KeptSession, modules: int, looked_at: list[Path]
+) -> NoReturn:
+    """In a child: run `harness count` as if it had been typed where the request comes from. Write to the file `modules`
+    what it has imported of what is looked at for changes."""
     status = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -221,11 +229,14 @@ def _be_the_command(request: dict[str, Any], descriptors: list[int], modules: in
         os.environ.update(request["variables"])
         tempfile.tempdir = None
         os.umask(request["umask"])
-        os.sched_setaffinity(0, request["processors"])
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, request["processors"])
         os.chdir(request["folder"])
         known = set(sys.modules)
-        status = cli.carry_out(lambda: count.counted(argparse.Namespace(**request["arguments"]), session))
-        os.write(modules, "\n".join(loaded.modules() - known).encode())
+        arguments = argparse.Namespace(**request["arguments"])
+        suite = Path(arguments.benchmarks).resolve().name
+        status = cli.carry_out(lambda: count.counted(arguments, session))
+        os.write(modules, "\n".join(loaded.imported(known, suite, looked_at)).encode())
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from harness import protocol
 from harness.engine import waiting
@@ -37,7 +38,7 @@ def _warn(note: str) -> None:
 def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> None:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
-    _wait(launch(configuration), configuration, tell)
+    Starting(launch(configuration), configuration, tell)()
 
 
 def launch(configuration: Configuration) -> subprocess.Popen[bytes]:
@@ -61,8 +62,8 @@ def launch(configuration: Configuration) -> subprocess.Popen[bytes]:
     return process
 
 
-def _wait(process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None]) -> None:
-    """Wait until a supervisor that was launched can be asked. Raises StartError."""
+def _wait(process: subprocess.Popen[bytes], directory: Path) -> dict[str, Any]:
+    """Wait until a supervisor that was launched can be asked; what it said then. Raises StartError."""
     assert process.stdout is not None
     try:
         if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
@@ -75,13 +76,12 @@ def _wait(process: subprocess.Popen[bytes], configuration: Configuration, tell: 
         raise
     if not answer:
         process.wait()
-        raise StartError(f"the supervisor died while starting:\n{_log(Path(configuration.directory))}")
-    outcome = json.loads(answer)
+        raise StartError(f"the supervisor died while starting:\n{_log(directory)}")
+    outcome: dict[str, Any] = json.loads(answer)
     if outcome["error"] is not None:
         process.wait()
         raise StartError(outcome["error"])
-    for note in outcome["notes"]:
-        tell(note)
+    return outcome
 
 
 def running_in(directory: Path) -> bool:
@@ -164,14 +164,17 @@ class Starting:
         self, process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None] = _warn
     ) -> None:
         self.is_ready = False
+        self.in_first_scratch_folder = False  # it is not known before it is ready
         self._process = process
         self._configuration = configuration
         self._tell = tell
 
     def __call__(self) -> Path:
         if not self.is_ready:
-            _wait(self._process, self._configuration, self._tell)
-            self.is_ready = True
+            outcome = _wait(self._process, Path(self._configuration.directory))
+            self.is_ready, self.in_first_scratch_folder = True, outcome["first"]
+            for note in outcome["notes"]:
+                self._tell(note)
         return Path(self._configuration.directory)
 
 

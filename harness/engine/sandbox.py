@@ -136,6 +136,11 @@ class Sandbox:
         for name in SHARED:
             shutil.copyfile(_HARNESS / name, target / name)
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it has the first of the names that scratch folders have."""
+        return self.root == _slot(self.root.parent, 0)
+
     def profiles_of(self, worker: int) -> list[Path]:
         """What the counter wrote for one process; the pid of another may begin with the same digits."""
         return [path for pattern in (f"{worker}", f"{worker}.*") for path in self.out.glob(pattern)]
@@ -180,13 +185,6 @@ def _project(entry: Path) -> str:
 def _installs_us(entry: Path) -> bool:
     """Whether this is how the harness itself was installed: an editable install names the working tree's path."""
     return entry.name in _OURS or "torch_instruction_suite" in entry.name or entry.name == "__pycache__"
-
-
-def first_is_free() -> bool:
-    """Whether the next scratch folder would be the first one, as far as can be told before."""
-    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-        return _lock(_slot(Path(tempfile.gettempdir()), 0).with_suffix(".lock"), stack)
-    return False
 
 
 def _slot(base: Path, number: int) -> Path:

@@ -47,7 +47,8 @@ def main() -> None:
             try:
                 supervisor = Supervisor(configuration, sandbox, listener)
                 supervisor.start()
-                print(json.dumps({"error": None, "notes": supervisor.remarks()}), flush=True)
+                answer = {"error": None, "notes": supervisor.remarks(), "first": sandbox.is_first}
+                print(json.dumps(answer), flush=True)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever started us reads to the end
                 supervisor.run()
             finally:

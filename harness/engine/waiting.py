@@ -29,7 +29,7 @@ from harness.errors import StartError
 from harness.system import private
 
 SOCKET = "waiting.socket"
-_ANSWER_SECONDS = 30.0
+_ANSWER_SECONDS = 90.0
 _FLAGS = ("dev_mode", "isolated", "no_site", "no_user_site", "optimize", "utf8_mode")
 _CURE = "end it with `harness servers --stop`, and try again"
 
@@ -107,11 +107,13 @@ def make_room() -> None:
 
 def stop() -> dict[str, Any] | None:
     """End the server that waits, also while it counts; what `tell` would have told of it. Raises StartError."""
-    told: dict[str, Any] | None = ask({"request": "stop"})
-    return told
+    return _told(ask({"request": "stop"}))
 
 
 def tell() -> dict[str, Any] | None:
     """What there is to tell of the server that waits; None where there is none. Raises StartError."""
-    told: dict[str, Any] | None = ask({"request": "tell"})
-    return told
+    return _told(ask({"request": "tell"}))
+
+
+def _told(answer: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if answer is None or "refused" in answer else answer

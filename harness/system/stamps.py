@@ -31,7 +31,7 @@ def _add(folder: str, found: Stamps, seen: set[str]) -> None:
     if folder in seen:
         return
     seen.add(folder)
-    with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
             if name.endswith(_LOADED) or ".so." in name:

@@ -245,6 +245,23 @@ def test_what_a_suite_imports_may_have_many_names(suite, counted):
     assert counted(*LOOP, "--wait") == counted() == counted()
 
 
+def test_a_suite_with_the_name_of_another_is_not_taken_for_it(suite, counted):
+    """The folder of this harness holds `benchmarks`, whose `loops` is another one."""
+    other = suite.parent / "other/benchmarks"
+    shutil.copytree(suite, other)
+    first = counted(*LOOP, "--wait", benchmarks=other)
+    assert counted(benchmarks=other) == first
+    module = other / "loops.py"
+    module.write_text(module.read_text().replace("def add_up(numbers):", "def add_up(numbers):\n    list(range(3))", 1))
+    assert counted(benchmarks=other) == counted(benchmarks=other) > first
+
+
+def test_a_path_that_is_another_folder_elsewhere_is_refused(suite):
+    answer = run("count", *LOOP, "--benchmarks", str(suite), "--wait", PYTHONPATH=f":{suite}")
+    assert answer.returncode == 1 and not answer.stdout
+    assert "no server can be left waiting: PYTHONPATH holds '', which is another folder in another" in answer.stderr
+
+
 def test_it_ends_when_its_folder_is_removed(counted):
     counted(*LOOP, "--wait")
     shutil.rmtree(waiting.folder())
