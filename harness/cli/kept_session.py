@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.engine import client
 from harness.engine.configuration import Configuration
+from harness.engine.settings import VARIABLES
 from harness.errors import StartError
 
 #: Variables of the user that decide what a session is; those of the harness decide it too.
@@ -41,7 +42,7 @@ class KeptSession:
         """As client.beginning does it, save that the session outlives the block. One that was begun with other settings
         is ended first. One that had to take another scratch folder than the first, since another run has that, does not
         outlive the block: to keep it would be to keep another memory layout. Raises StartError."""
-        decide = {name: value for name, value in os.environ.items() if name in _DECIDE or name.startswith("HARNESS_")}
+        decide = {name: value for name, value in os.environ.items() if name in _DECIDE or name in VARIABLES}
         text = json.dumps({"configuration": dataclasses.asdict(configuration), "variables": decide})
         settings = json.loads(text)  # as it will be read again
         for earlier, found in _sessions(self._folder):

@@ -122,3 +122,5 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "wheels": (WHEELS, _path),
     "native": (NATIVE, _switch_off),
 }
+#: All of these variables.
+VARIABLES = tuple(variable for variable, _ in _READERS.values())

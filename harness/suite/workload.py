@@ -299,7 +299,7 @@ def configuration_for(workload: type[Workload], **changes: Any) -> Configuration
     return configuration_of(sys.modules[workload.__module__.partition(".")[0]], **changes)
 
 
-def configuration_of(suite: ModuleType, **changes: Any) -> Configuration:
+def configuration_of(suite: ModuleType, /, **changes: Any) -> Configuration:
     """The same for a suite, by its package or module."""
     if suite.__file__ is None:
         raise SuiteError(f"the suite {suite.__name__!r} is no file or folder that a server could import")
