@@ -18,7 +18,7 @@ from harness.engine.configuration import Configuration
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.inside import notes
 from harness.suite import workload
-from harness.suite.selection import choose, find, foresee, package
+from harness.suite.selection import choose, foresee, foreseen, package
 
 HELP = "count the cases of one benchmark"
 EXAMPLES = (
@@ -73,7 +73,7 @@ def counted(arguments: argparse.Namespace, beginning: Beginning) -> int:
         changes["ahead"] = "nothing"  # what ran ahead was counted once
     status = 0
     with beginning(workload.configuration_of(package(suite), **changes)) as ready:
-        workload_class = find(suite, arguments.benchmark, arguments.param)
+        workload_class = foreseen(suite, arguments.benchmark)
         wanted = choose(workload_class, arguments.param)
         for params in wanted:
             names = dict(zip(workload_class.param_names, workload_class.case(params).parameters, strict=True))

@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    told = waiting.stop() if arguments.stop else waiting.tell()
+    server = waiting.stop() if arguments.stop else waiting.describe()
     if arguments.json:
-        print(json.dumps([] if told is None else [told]))
-    elif told is None:
+        print(json.dumps([] if server is None else [server]))
+    elif server is None:
         print("no server waits")
     else:
-        state = "counts" if told["counts"] else f"waits, for {told['minutes_left']:.1f} min more"
-        suite = f"{told['suite']} by {told['counter']}" if told["suite"] else "no suite yet"
-        print(f"pid {told['pid']}: {suite}; {told['megabytes']:,} MB; {'ended' if arguments.stop else state}")
+        state = "counts" if server["counts"] else f"waits, for {server['minutes_left']:.1f} min more"
+        suite = f"{server['suite']} by {server['counter']}" if server["suite"] else "no suite yet"
+        print(f"pid {server['pid']}: {suite}; {server['megabytes']:,} MB; {'ended' if arguments.stop else state}")
     return 0

@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import cli
-from harness.cli import count, kept_session, loaded
-from harness.cli.kept_session import KeptSession
+from harness.cli import count, loaded, reused_session
+from harness.cli.reused_session import ReusedSession
 from harness.engine import waiting
 from harness.errors import HarnessError
-from harness.system import interpreter, private, processes, stamps
+from harness.system import interpreter, private, processes, sockets, stamps
 
 _LINE_BYTES = 1 << 20
 _TICK_SECONDS = 5.0
@@ -100,15 +100,15 @@ class WaitingProcess:
                 return
             self._end_unless_it_counts()
             _send(connection, {"refused": refused, "busy": self._child is not None})
-        elif kind == "tell":
-            _send(connection, self._told())
+        elif kind == "describe":
+            _send(connection, self._description())
         elif kind == "make room":
             self._end_unless_it_counts()
             _send(connection, {"busy": self._child is not None})
         elif kind == "stop":
-            told = self._told()
+            description = self._description()
             self.end()
-            _send(connection, told)
+            _send(connection, description)
 
     def _refused(self, request: dict[str, Any]) -> str | None:
         """Why a count is not taken here, as a clause; None if it is."""
@@ -120,8 +120,8 @@ class WaitingProcess:
         changed = stamps.changed(self._stamps, stamps.of(self._places))
         return None if changed is None else f"{changed} was changed since it was started"
 
-    def _told(self) -> dict[str, Any]:
-        configuration = kept_session.settings_in(self._folder)
+    def _description(self) -> dict[str, Any]:
+        configuration = reused_session.settings_in(self._folder)
         family = {os.getpid(), *processes.descendants(os.getpid())}
         return {
             "pid": os.getpid(),
@@ -145,7 +145,7 @@ class WaitingProcess:
             if pid == 0:
                 self._listener.close()
                 connection.close()
-                _be_the_command(request, descriptors, KeptSession(self._folder, parent), modules, self._places)
+                _be_the_command(request, descriptors, ReusedSession(self._folder, parent), modules, self._places)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._child = child = _Child(pid, os.pidfd_open(pid), connection, modules)
@@ -198,7 +198,7 @@ class WaitingProcess:
             os.kill(self._child.pid, signal.SIGTERM)
             with contextlib.suppress(OSError):
                 _send(self._child.connection, {"status": 128 + signal.SIGTERM})
-        kept_session.end_all(folder)
+        reused_session.end_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
         deadline = time.monotonic() + _END_SECONDS
         while processes.descendants(os.getpid()) and time.monotonic() < deadline:
@@ -213,7 +213,7 @@ class WaitingProcess:
 
 
 def _be_the_command(
-    request: dict[str, Any], descriptors: list[int], session: KeptSession, modules: int, looked_at: list[Path]
+    request: dict[str, Any], descriptors: list[int], session: ReusedSession, modules: int, looked_at: list[Path]
 ) -> NoReturn:
     """In a child: run `harness count` as if it had been typed where the request comes from. Write to the file `modules`
     what it has imported of what is looked at for changes."""
@@ -287,14 +287,11 @@ def _listen(folder: Path) -> socket.socket:
     # Made elsewhere and moved as a whole: there is none whose socket is not there yet.
     made = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
     try:
-        os.chdir(made)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(waiting.SOCKET)
-        listener.listen()
-        if folder.is_dir() and not waiting.answers_in(folder):
+        listener = sockets.listen(made, waiting.SOCKET)
+        if folder.is_dir() and not sockets.answers(folder, waiting.SOCKET):
             left = made / "left"
             os.rename(folder, left)
-            if waiting.answers_in(left):
+            if sockets.answers(left, waiting.SOCKET):
                 os.rename(left, folder)  # it began to listen just then
             else:
                 shutil.rmtree(left, ignore_errors=True)
@@ -302,8 +299,6 @@ def _listen(folder: Path) -> socket.socket:
     except OSError:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    finally:
-        os.chdir("/")
     return listener
 
 

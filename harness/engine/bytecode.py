@@ -65,10 +65,10 @@ def _place(kept: Path, target: Path) -> Path:
 
 def _modules(folder: str, within: str = "") -> Iterator[tuple[str, os.stat_result]]:
     """The modules below a folder, by their paths from there. Thousands, for each session: looked at once each."""
-    with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(".py"):
-                with contextlib.suppress(FileNotFoundError):  # editors leave links that lead nowhere
+                with contextlib.suppress(OSError):  # editors leave links that lead nowhere
                     yield within + entry.name, entry.stat()
             elif entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
                 yield from _modules(entry.path, f"{within}{entry.name}/")

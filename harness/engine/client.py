@@ -22,26 +22,28 @@ from harness import protocol
 from harness.engine import waiting
 from harness.engine.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
-from harness.system import interpreter, private
+from harness.system import interpreter, private, sockets
 
 _START_SECONDS = 1000.0
+_END_SECONDS = 30.0
 #: A file that lies in a supervisor's folder from the first count on.
 _SAID = "said"
 #: The supervisor is to find this very harness, whichever way it was found here.
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.engine.supervisor_process import main; main()"
 
 
-def _warn(note: str) -> None:
+def warn(note: str) -> None:
+    """Tell a note of a supervisor to whoever reads the counts."""
     print(f"harness: {note}", file=sys.stderr)
 
 
-def start(configuration: Configuration, tell: Callable[[str], None] = _warn) -> None:
+def start(configuration: Configuration, tell: Callable[[str], None] = warn) -> None:
     """Start a supervisor and its fork server, and wait until cases can be asked for. Whoever reads the counts is to
     know what is given to `tell`. Raises StartError."""
-    Starting(launch(configuration), configuration, tell)()
+    Starting(configuration, tell)()
 
 
-def launch(configuration: Configuration) -> subprocess.Popen[bytes]:
+def _launch(configuration: Configuration) -> subprocess.Popen[bytes]:
     """Start a supervisor, and do not wait for it. Raises StartError."""
     interpreter.check()
     reason = private.doubt(Path(configuration.directory))
@@ -91,7 +93,7 @@ def running_in(directory: Path) -> bool:
 
 def answers_in(directory: Path) -> bool:
     """Whether a supervisor listens in `directory`."""
-    return waiting.answers_in(directory, SOCKET)
+    return sockets.answers(directory, SOCKET)
 
 
 def is_first_count(directory: Path) -> bool:
@@ -108,7 +110,7 @@ def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
     """The answer to `ask`; the files that it names last until the end of the block. Raises CountError."""
     with contextlib.ExitStack() as stack:
         try:
-            connection = stack.enter_context(waiting.connected_to(directory, SOCKET))
+            connection = stack.enter_context(sockets.connected(directory, SOCKET))
         except OSError as error:
             raise CountError(f"the supervisor in {directory} does not answer ({error})\n{_log(directory)}") from None
         owner = private.user_of_peer(connection)
@@ -126,7 +128,7 @@ def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
 
 
 @contextlib.contextmanager
-def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Starting]:
+def beginning(configuration: Configuration, tell: Callable[[str], None] = warn) -> Iterator[Starting]:
     """A supervisor of one's own, in a folder of its own, for the length of the block, which begins while that is still
     starting: what is yielded waits until cases can be asked for, and returns the folder.
 
@@ -137,49 +139,57 @@ def beginning(configuration: Configuration, tell: Callable[[str], None] = _warn)
     except OSError as error:
         raise StartError(f"no temporary folder can be made ({error}): make room, or set TMPDIR") from None
     own = dataclasses.replace(configuration, directory=str(directory), remove_directory=True, owner=os.getpid())
-    process = starting = None
     try:
-        process = launch(own)
-        starting = Starting(process, own, tell)
-        yield starting
+        starting = Starting(own, tell)
+        try:
+            yield starting
+        finally:
+            starting.end()
     finally:
-        # One that is still starting looks for its folder now and then only.
-        if process is not None and (starting is None or not starting.is_ready):
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
         shutil.rmtree(directory, ignore_errors=True)
-        if process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
-            if process.stdout is not None:
-                process.stdout.close()
 
 
 class Starting:
-    """A supervisor that was launched. A call waits, the first time, until cases can be asked for, and returns its
-    folder. Raises StartError."""
+    """A supervisor that is launched, and what waits for it. Raises StartError."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], configuration: Configuration, tell: Callable[[str], None] = _warn
-    ) -> None:
+    def __init__(self, configuration: Configuration, tell: Callable[[str], None] = warn) -> None:
         self.is_ready = False
         self.in_first_scratch_folder = False  # it is not known before it is ready
-        self._process = process
-        self._configuration = configuration
+        self._directory = Path(configuration.directory)
         self._tell = tell
+        self._process = _launch(configuration)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def __call__(self) -> Path:
+        """Wait, the first time, until cases can be asked for; the folder of the supervisor. Raises StartError."""
         if not self.is_ready:
-            outcome = _wait(self._process, Path(self._configuration.directory))
+            outcome = _wait(self._process, self._directory)
             self.is_ready, self.in_first_scratch_folder = True, outcome["first"]
             for note in outcome["notes"]:
                 self._tell(note)
-        return Path(self._configuration.directory)
+        return self._directory
+
+    def end(self) -> None:
+        """Remove the folder, which ends the supervisor, and wait for that. One that is still starting looks for its
+        folder now and then only: it is told to end."""
+        if not self.is_ready:
+            self._process.terminate()
+            self._wait_for_end()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._wait_for_end()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _wait_for_end(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_END_SECONDS)
 
 
 @contextlib.contextmanager
-def session(configuration: Configuration, tell: Callable[[str], None] = _warn) -> Iterator[Path]:
+def session(configuration: Configuration, tell: Callable[[str], None] = warn) -> Iterator[Path]:
     """The same, for a block that begins when cases can be asked for."""
     with beginning(configuration, tell) as ready:
         yield ready()

@@ -26,7 +26,7 @@ class Configuration:
     under test, make another memory layout and mean nothing: for noise measurements. `overlay` is a folder that holds a
     tree as overlay.install.make makes it, whose packages take the place of the environment's. `remove_directory` says
     that the directory was made for this supervisor, which is to remove it. `native` says that what is not counted runs
-    on the processor itself, where it can. `kept` says that one command comes after the other: where the suite was
+    on the processor itself, where it can. `reused` says that one command comes after the other: where the suite was
     edited, it is copied once more instead of being refused, and nothing runs ahead while nobody asks.
     """
 
@@ -43,7 +43,7 @@ class Configuration:
     overlay: str | None = None
     remove_directory: bool = False
     native: bool = True
-    kept: bool = False
+    reused: bool = False
 
     def __post_init__(self) -> None:
         one_of("the counter", self.counter, tuple(COUNTER_KINDS))

@@ -22,7 +22,7 @@ from harness.inside.rules import Rules
 COUNTING_RULES = 10
 
 #: The only variables of the user that reach the server, and why.
-_LET_THROUGH = (
+LET_THROUGH = (
     "CXX",  # Inductor's C++ compiler, for users whose g++ is not in the places below
     "CUDA_VISIBLE_DEVICES",  # which GPU
 )
@@ -46,7 +46,7 @@ def server_environment(sandbox: Sandbox, rules: Rules) -> dict[str, str]:
         "LD_BIND_NOW": "1",  # native code must not bind while it runs: see inside/native.c
         "PYTHONNOUSERSITE": "1",
         **rules.environment(),
-        **{name: os.environ[name] for name in _LET_THROUGH if name in os.environ},
+        **{name: os.environ[name] for name in LET_THROUGH if name in os.environ},
     }
 
 

@@ -104,6 +104,14 @@ class ForkServer:
         one knows: which build of the library under test is counted."""
         return (protocol.IMPORTED if stage == protocol.BARE else stage) in self.ready
 
+    def never_serves(self, stage: str) -> bool:
+        """Whether it failed on the way to this stage, or to one before. The process that goes on to the next stage may
+        have failed before the one that stays has said that it serves this one: its end of the socket is open then."""
+        if self.failure is None or self.serves(stage):
+            return False
+        control = self._controls[protocol.IMPORTED if stage == protocol.BARE else stage]
+        return control.fileno() < 0 or bool(select.select([control], [], [], 0)[0])
+
     @property
     def goes_on(self) -> bool:
         """Whether it is still on the way to its last stage."""

@@ -1,8 +1,8 @@
 """What stands beside the fork server: answers askers, schedules workers, ends what hangs, leaves nothing behind.
 
 It lives in a folder (asv's cache folder, which is deleted when asv is done) and for an owner (asv's process). When
-either is gone, or nothing was asked for an hour, its process (supervisor_process.py) kills everything that descends
-from it, removes the scratch folder and ends.
+either is gone, or nothing was asked for an hour where none is to wait longer, its process (supervisor_process.py) kills
+everything that descends from it, removes the scratch folder and ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from harness.overlay import install, tree
 from harness.overlay.tree import SITE
 from harness.system import cache, private, processes
 
-_TICK_SECONDS = 0.05
+_TICK_SECONDS = 0.25
 _SILENCE_SECONDS = 3600.0
 _START_SECONDS = 900.0
 _NOT_READY = f"the fork server was not ready after {_START_SECONDS:.0f} s"
@@ -63,7 +63,7 @@ class Supervisor:
         self._begin_with_this_suite()
         facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
         self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
-        self._notes = ServerNotes(repeat=configuration.kept)
+        self._notes = ServerNotes(repeat=configuration.reused)
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._write_event = progress.Journal(configuration.progress).write
@@ -86,13 +86,13 @@ class Supervisor:
         self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own)
         self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
-        while not server.serves() and server.failure is None:
+        while not server.serves() and not server.never_serves(protocol.IMPORTED):
             if time.monotonic() > self._ready_by:
                 raise StartError(_NOT_READY)
             if self._abandoned():
                 raise StartError("whoever started the fork server is gone")
             self._handle_events()
-        if server.failure is not None and not server.serves():
+        if not server.serves():
             raise StartError(self._why_not(server))
         self._write_event(progress.encode("server", state="ready"))
 
@@ -114,8 +114,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until nobody needs it any more."""
-        kept = self._configuration.kept
-        while not self._abandoned() and (kept or time.monotonic() < self._last_heard + _SILENCE_SECONDS):
+        while not self._abandoned() and (
+            self._configuration.reused or time.monotonic() < self._last_heard + _SILENCE_SECONDS
+        ):
             self._start_workers()
             self._handle_events()
             self._end_overdue()
@@ -182,7 +183,7 @@ class Supervisor:
         ahead of it: who asked before has gone."""
         suite = Path(self._configuration.suite)
         try:
-            if not self._configuration.kept or self._sandbox.has(suite):
+            if not self._configuration.reused or self._sandbox.has(suite):
                 return None
             for leader in [*(worker.pid for worker in self._running.values()), *self._needs.leaders()]:
                 processes.kill_group(leader)
@@ -242,7 +243,7 @@ class Supervisor:
     # Workers
 
     def _start_workers(self) -> None:
-        if self._configuration.kept and not any(state.asker for state in self._states.values()):
+        if self._configuration.reused and not any(state.asker for state in self._states.values()):
             return
         # After a server's death, one at a time: whoever kills the next one has shown who it was.
         alone = any(state.suspect for state in self._states.values())
@@ -252,7 +253,7 @@ class Supervisor:
             if case is None:
                 return
             failed = self._server or self._failed
-            if failed is not None and failed.failure is not None and not failed.serves(case.stage):
+            if failed is not None and failed.never_serves(case.stage):
                 self._finish(case, protocol.Failed(0, self._why_not(failed)))
                 if self._server is not None and not self._server.serves():
                     self._bury(self._server)  # nothing can be counted by it
@@ -266,7 +267,7 @@ class Supervisor:
     def _can_begin(self, case: protocol.Case) -> bool:
         """Whether there is a server at the case's stage, or one that will never be; or none, which the case would
         start."""
-        return self._server is None or self._server.serves(case.stage) or self._server.failure is not None
+        return self._server is None or self._server.serves(case.stage) or self._server.never_serves(case.stage)
 
     def _begin(self, case: protocol.Case, server: ForkServer) -> None:
         """Fork a worker, or see first that what the case needs is built."""

@@ -11,28 +11,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from harness.engine.configuration import SOCKET, Configuration
 from harness.engine.sandbox import Sandbox
 from harness.engine.supervisor import Supervisor
 from harness.errors import HarnessError
-from harness.system import processes
-
-
-def _listen(directory: str) -> socket.socket:
-    """A socket in `directory` that only this user can open. Bound by its short name: a path to it may be too long."""
-    os.chdir(directory)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(SOCKET)
-    finally:
-        os.umask(mask)
-    listener.listen()
-    return listener
+from harness.system import processes, sockets
 
 
 def main() -> None:
@@ -42,7 +29,8 @@ def main() -> None:
     processes.adopt_orphans()
     supervisor = None
     try:
-        listener = _listen(configuration.directory)
+        os.chdir(configuration.directory)
+        listener = sockets.listen(Path(configuration.directory), SOCKET)
         with Sandbox.make() as sandbox:
             try:
                 supervisor = Supervisor(configuration, sandbox, listener)

@@ -1,7 +1,7 @@
 """The server that waits for the next count: where it is found, and what others say to it.
 
 `harness count --wait` leaves one; cli/waiting_process.py is its process. Each user has at most one in a temporary
-folder. The session that it keeps has the first scratch folder there, and another one would be another memory layout: so
+folder. Its session has the first scratch folder there, and another one would be another memory layout: so
 whoever starts a server of their own has this one make room first, unless it is counting just then.
 
 It listens on a socket. A request is a line of JSON, whose "request" is one of these; so is the answer:
@@ -9,7 +9,7 @@ It listens on a socket. A request is a line of JSON, whose "request" is one of t
     count       with "arguments" of the command, what it was "started as", the "folder", "variables", "umask" and
                 "processors" it was given in, and three descriptors for its input and output: "status", what it ended
                 with; or "refused", why it was not run, and whether that is because the server is "busy"
-    tell        what `harness servers` shows
+    describe    what `harness servers` shows
     make room   end, unless it is counting: "busy" says whether it is
     stop        end in any case
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StartError
-from harness.system import private
+from harness.system import private, sockets
 
 SOCKET = "waiting.socket"
 _ANSWER_SECONDS = 90.0
@@ -36,27 +36,6 @@ _CURE = "end it with `harness servers --stop`, and try again"
 
 def folder() -> Path:
     return Path(tempfile.gettempdir(), f"harness-{os.getuid()}-waiting")
-
-
-@contextlib.contextmanager
-def connected_to(socket_folder: Path, name: str) -> Any:
-    """A connection to the socket of this name in a folder. Raises OSError where nobody listens."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with connection:
-        # Through /proc, because a socket's path may have 107 bytes only, and the folder may lie deep.
-        place = os.open(socket_folder, os.O_PATH | os.O_DIRECTORY)
-        try:
-            connection.connect(f"/proc/self/fd/{place}/{name}")
-        finally:
-            os.close(place)
-        yield connection
-
-
-def answers_in(place: Path, name: str = SOCKET) -> bool:
-    """Whether somebody listens at the socket of this name in a folder; who was killed leaves it there."""
-    with contextlib.suppress(OSError), connected_to(place, name):
-        return True
-    return False
 
 
 def started_as() -> dict[str, Any]:
@@ -79,7 +58,7 @@ def ask(request: dict[str, Any], descriptors: tuple[int, ...] = (), seconds: flo
         return None
     with contextlib.ExitStack() as stack:
         try:
-            connection = stack.enter_context(connected_to(place, SOCKET))
+            connection = stack.enter_context(sockets.connected(place, SOCKET))
         except OSError:
             return None
         if private.user_of_peer(connection) != os.getuid():
@@ -106,14 +85,14 @@ def make_room() -> None:
 
 
 def stop() -> dict[str, Any] | None:
-    """End the server that waits, also while it counts; what `tell` would have told of it. Raises StartError."""
-    return _told(ask({"request": "stop"}))
+    """End the server that waits, also while it counts; and what `describe` would have given. Raises StartError."""
+    return _unless_refused(ask({"request": "stop"}))
 
 
-def tell() -> dict[str, Any] | None:
-    """What there is to tell of the server that waits; None where there is none. Raises StartError."""
-    return _told(ask({"request": "tell"}))
+def describe() -> dict[str, Any] | None:
+    """Facts about the server that waits, by name; None where there is none. Raises StartError."""
+    return _unless_refused(ask({"request": "describe"}))
 
 
-def _told(answer: dict[str, Any] | None) -> dict[str, Any] | None:
+def _unless_refused(answer: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if answer is None or "refused" in answer else answer

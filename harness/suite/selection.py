@@ -24,6 +24,11 @@ def find(suite: Path, name: str, assignments: Sequence[str] = ()) -> type[Worklo
     """The workload that asv lists as `name` in the package at `suite`; `.track_instructions` may be left out. Raises
     SuiteError."""
     foresee(suite, name, assignments)
+    return foreseen(suite, name)
+
+
+def foreseen(suite: Path, name: str) -> type[Workload]:
+    """The same of a name that `foresee` has let pass."""
     top = package(suite).__name__
     module_name, _, class_name = name.removesuffix(protocol.TRACK).rpartition(".")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 #: By path: the time of the last change in nanoseconds, the size in bytes, the number of the inode.
@@ -22,7 +22,7 @@ def of(places: Iterable[Path]) -> Stamps:
         if place.is_dir():
             _add(os.path.realpath(place), found, seen)
         else:
-            found[str(place)] = _stamp(os.stat, str(place))
+            found[str(place)] = _stamp(str(place))
     return found
 
 
@@ -35,14 +35,14 @@ def _add(folder: str, found: Stamps, seen: set[str]) -> None:
         for entry in entries:
             name = entry.name
             if name.endswith(_LOADED) or ".so." in name:
-                found[entry.path] = _stamp(entry.stat)
-            elif name not in _SKIPPED and entry.is_dir():
+                found[entry.path] = _stamp(entry.path)
+            elif name not in _SKIPPED and os.path.isdir(entry):
                 _add(os.path.realpath(entry.path) if entry.is_symlink() else entry.path, found, seen)
 
 
-def _stamp(stat: Callable[..., os.stat_result], *path: str) -> tuple[int, int, int]:
+def _stamp(path: str) -> tuple[int, int, int]:
     try:
-        facts = stat(*path)
+        facts = os.stat(path)
     except OSError:
         return (0, 0, 0)
     return (facts.st_mtime_ns, facts.st_size, facts.st_ino)

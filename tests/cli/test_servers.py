@@ -180,10 +180,15 @@ def test_other_settings_begin_another_session(suite, counted, monkeypatch):
     assert len(supervisors()) == 1 and supervisors() != after
 
 
-def test_where_code_was_changed_nothing_old_is_counted(suite, tmp_path, quickly):
+@pytest.fixture
+def own(tmp_path):
+    """A checkout with a harness of its own."""
+    shutil.copytree(ROOT / "harness", tmp_path / "own/harness", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "own"
+
+
+def test_where_code_was_changed_nothing_old_is_counted(suite, own, quickly):
     """The harness here is a copy, of which a file is edited, as if it were one of torch."""
-    own = tmp_path / "own"
-    shutil.copytree(ROOT / "harness", own / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     before = counted_cold(suite, "--wait", root=own)
     with open(own / "harness/report/tables.py", "a") as file:
         file.write("# edited\n")
@@ -195,9 +200,7 @@ def test_where_code_was_changed_nothing_old_is_counted(suite, tmp_path, quickly)
     assert quickly("servers").stdout == NONE and wait_until(lambda: not our_processes())
 
 
-def test_another_checkout_counts_with_its_own_harness(suite, tmp_path, counted):
-    own = tmp_path / "own"
-    shutil.copytree(ROOT / "harness", own / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+def test_another_checkout_counts_with_its_own_harness(suite, own, counted):
     first = counted(*LOOP, "--wait")
     answer = run("count", *LOOP, "--benchmarks", str(suite), root=own)
     assert number_in(answer) == first
@@ -207,7 +210,7 @@ def test_another_checkout_counts_with_its_own_harness(suite, tmp_path, counted):
 def test_it_makes_room_for_whoever_starts_a_server(suite, counted):
     counted(*LOOP, "--wait")
     with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
-        assert waiting.tell() is None
+        assert waiting.describe() is None
         assert [path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*-??")] == [f"harness-{os.getuid()}-00"]
 
 
@@ -215,9 +218,9 @@ def test_where_another_run_has_the_first_scratch_folder_nothing_is_kept(suite, c
     with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
         counted(*LOOP, "--wait")
         assert len(supervisors()) == 1
-    assert waiting.tell()["suite"] is None
+    assert waiting.describe()["suite"] is None
     counted()
-    assert waiting.tell()["suite"] == str(suite)
+    assert waiting.describe()["suite"] == str(suite)
 
 
 def test_two_that_begin_at_once_leave_one(suite):
@@ -275,7 +278,7 @@ def test_while_it_counts_others_count_for_themselves_and_interrupting_ends_the_c
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    assert wait_until(lambda: (waiting.tell() or {}).get("counts"))
+    assert wait_until(lambda: (waiting.describe() or {}).get("counts"))
     assert wait_until(lambda: supervisors() != [])
     for wait in ((), ("--wait",)):
         answer = run("count", *LOOP, "--benchmarks", str(suite), *wait)
@@ -283,7 +286,7 @@ def test_while_it_counts_others_count_for_themselves_and_interrupting_ends_the_c
     hanging.send_signal(signal.SIGINT)
     _, said = hanging.communicate(timeout=30)
     assert hanging.returncode == 130 and said == "harness: interrupted\n"
-    assert wait_until(lambda: not (waiting.tell() or {"counts": True})["counts"])
+    assert wait_until(lambda: not (waiting.describe() or {"counts": True})["counts"])
     assert counted() > 0
 
 
@@ -325,6 +328,7 @@ def test_stamps_tell_what_was_written_added_or_removed(tmp_path):
         (tmp_path / name).write_text(name)
     (tmp_path / "linked").symlink_to(tmp_path / "package")
     (tmp_path / "package/round").symlink_to(tmp_path / "package")
+    (tmp_path / "package/itself").symlink_to("itself")
     places = [tmp_path / "linked", tmp_path / "one.txt", tmp_path / "absent"]
     before = stamps.of(places)
     assert {Path(path).name for path in before} == {"a.py", "lib.so.1", "one.txt", "absent"}

@@ -123,6 +123,7 @@ def test_what_does_not_compile_is_left_out_in_silence(tmp_path, filled):
     (package / "tests").mkdir()
     (package / "tests/test.py").write_text("")
     (package / ".#nowhere.py").symlink_to("nowhere")
+    (package / ".#itself.py").symlink_to(".#itself.py")
     (package / "broken.py").write_text("VALUE = 1")
     cached = Path(importlib.util.cache_from_source(str(package / "broken.py")))
     cached.parent.mkdir(exist_ok=True)

@@ -87,9 +87,9 @@ def disassembled(path: str | Path) -> set[int]:
     return {int(line.partition(":")[0], 16) for line in answer.stdout.splitlines()}
 
 
-def libraries(package: str) -> list[str]:
-    """What a process with a package in it has mapped, and the C++ library."""
-    code = f"import ctypes, {package}; ctypes.CDLL('libstdc++.so.6'); print(open('/proc/self/maps').read())"
+def libraries(packages: str) -> list[str]:
+    """What a process with these packages in it has mapped, and the C++ library."""
+    code = f"import ctypes, {packages}; ctypes.CDLL('libstdc++.so.6'); print(open('/proc/self/maps').read())"
     maps = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return sorted(set(re.findall(r"r-xp .*\s(/\S+)\n", maps)))
 
@@ -102,13 +102,13 @@ def test_each_is_found_and_nothing_else(tmp_path, find):
     assert find(made) == disassembled(made) and len(find(made)) == 3
 
 
-@pytest.mark.parametrize(("package", "least"), [("ssl", 15), pytest.param("numpy", 20, marks=pytest.mark.torch_native)])
-def test_in_the_libraries_of_a_process(find, package, least):
+@pytest.mark.parametrize("packages", ["ssl", pytest.param("numpy, ssl", marks=pytest.mark.torch_native)])
+def test_in_the_libraries_of_a_process(find, packages):
     """Where they differ, it is in libcrypto: objdump reads its constants, which lie among code, as instructions.
     numpy's libraries are torch's: to disassemble them takes most of the time."""
-    found = {path: find(path) for path in libraries(package)}
+    found = {path: find(path) for path in libraries(packages)}
     read = {path: disassembled(path) for path in found}
-    assert sum(map(len, found.values())) >= least
+    assert sum(map(len, found.values())) > 20
     for path, addresses in found.items():
         assert addresses <= read[path], path
         if "libcrypto" not in path:

@@ -83,17 +83,14 @@ def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
 def test_other_cases_are_counted_while_one_waits_for_its_build(opcodes):
     # A session of its own: its end leaves no builder behind, which conftest sees to.
     with client.session(workload.configuration_for(Built)) as directory:
-        count_while_one_waits(directory)
 
+        def ask_in_vain():
+            with pytest.raises(CountError):
+                workload.ask(Built, ("slow", 1), directory)
 
-def count_while_one_waits(here):
-    def ask_in_vain():
-        with pytest.raises(CountError):
-            workload.ask(Built, ("slow", 1), here)
-
-    threading.Thread(target=ask_in_vain, daemon=True).start()
-    assert wait_until(lambda: any("harness.suite.build_process" in command for command in our_processes().values()))
-    assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
+        threading.Thread(target=ask_in_vain, daemon=True).start()
+        assert wait_until(lambda: any("harness.suite.build_process" in command for command in our_processes().values()))
+        assert workload.ask(Built, ("plain", 1), directory).instructions_per_call > 0
 
 
 def test_what_a_build_leaves_running_is_ended(here):

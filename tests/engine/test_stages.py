@@ -69,9 +69,16 @@ CHANCE = """
     def notes(self) -> tuple[str, ...]:
         return getattr(self, "said", ())
 """
+#: Rules whose rehearsal fails, before the process of the stage before has said that it serves that one.
 FAILS = """
     def rehearse(self) -> None:
         raise ValueError("it cannot be rehearsed")
+
+    def versions(self) -> dict[str, str]:
+        import time
+
+        time.sleep(1)
+        return {}
 """
 DIES = """
     def rehearse(self) -> None:

@@ -10,8 +10,6 @@ import os
 import select
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,17 +17,18 @@ from typing import Any
 
 from harness.engine import client
 from harness.engine.configuration import Configuration
+from harness.engine.environment import LET_THROUGH
 from harness.engine.settings import VARIABLES
 from harness.errors import StartError
 
-#: Variables of the user that decide what a session is; those of the harness decide it too.
-_DECIDE = ("CUDA_VISIBLE_DEVICES", "CXX", "HOME", "LD_LIBRARY_PATH", "PATH", "XDG_CACHE_HOME")
+#: Variables of the user that decide what a session is.
+_DECIDE = (*LET_THROUGH, *VARIABLES, "HOME", "LD_LIBRARY_PATH", "PATH", "XDG_CACHE_HOME")
 _NAME = "session-"
 _RECORD = "session.json"
 _END_SECONDS = 30.0
 
 
-class KeptSession:
+class ReusedSession:
     """The session of earlier commands, as the command of the moment sees it."""
 
     def __init__(self, folder: Path, owner: int) -> None:
@@ -41,46 +40,41 @@ class KeptSession:
     def __call__(self, configuration: Configuration) -> Iterator[Callable[[], Path]]:
         """As client.beginning does it, save that the session outlives the block. One that was begun with other settings
         is ended first. One that had to take another scratch folder than the first, since another run has that, does not
-        outlive the block: to keep it would be to keep another memory layout. Raises StartError."""
-        decide = {name: value for name, value in os.environ.items() if name in _DECIDE or name in VARIABLES}
+        outlive the block: later counts would have another memory layout. Raises StartError."""
+        decide = {name: value for name, value in os.environ.items() if name in _DECIDE}
         text = json.dumps({"configuration": dataclasses.asdict(configuration), "variables": decide})
         settings = json.loads(text)  # as it will be read again
         for earlier, found in _sessions(self._folder):
             if found.get("settings") == settings and client.answers_in(earlier):
                 for note in found["notes"]:
-                    _tell(note)
+                    client.warn(note)
                 yield functools.partial(Path, earlier)
                 return
             _end(earlier, found)
         # A name of its own: the supervisor that was ended removes the folder that it had once more.
         directory = Path(tempfile.mkdtemp(prefix=_NAME, dir=self._folder))
-        where = dataclasses.replace(configuration, directory=str(directory), owner=self._owner)
-        kept = dataclasses.replace(where, remove_directory=True, kept=True)
+        reused = dataclasses.replace(
+            configuration, directory=str(directory), owner=self._owner, remove_directory=True, reused=True
+        )
         notes: list[str] = []
 
         def tell(note: str) -> None:
             notes.append(note)
-            _tell(note)
+            client.warn(note)
 
-        process = None
-        keeps = False
+        starting = client.Starting(reused, tell)
+        outlives = False
         try:
-            process = client.launch(kept)
-            starting = client.Starting(process, kept, tell)
             yield starting
             with contextlib.suppress(StartError):  # where nobody asked, since all was skipped
                 starting()
             if starting.in_first_scratch_folder:
-                record = {"settings": settings, "notes": notes, "pid": process.pid}
+                record = {"settings": settings, "notes": notes, "pid": starting.pid}
                 (directory / _RECORD).write_text(json.dumps(record))
-                keeps = True
+                outlives = True
         finally:
-            if process is not None and not keeps:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=_END_SECONDS)
-            if not keeps:
-                shutil.rmtree(directory, ignore_errors=True)
+            if not outlives:
+                starting.end()
 
 
 def settings_in(folder: Path) -> dict[str, Any]:
@@ -89,7 +83,7 @@ def settings_in(folder: Path) -> dict[str, Any]:
 
 
 def end_all(folder: Path) -> None:
-    """End what is kept in `folder`, and wait for its end."""
+    """End the session in `folder`, and wait for its end."""
     for directory, record in _sessions(folder):
         _end(directory, record)
 
@@ -117,7 +111,3 @@ def _end(directory: Path, record: dict[str, Any]) -> None:
             finally:
                 os.close(supervisor)
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _tell(note: str) -> None:
-    print(f"harness: {note}", file=sys.stderr)
