@@ -32,7 +32,8 @@ releases: SUITE = default
 releases: setup
 	@$(BIN)/harness bench --config asv.releases.conf.json --suite $(SUITE) --bench '$(BENCH)' --resume '$(RELEASES)'
 
-TESTS = $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+PROCESSES = auto
+TESTS = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test: setup test-tools $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
@@ -43,6 +44,8 @@ test: setup test-tools $(VENV)/test.stamp
 
 # The same tests in five parts: what needs none of the following; valgrind; whole runs of asv, and pages in a browser;
 # torch natively; torch under valgrind.
+# Of the first part much waits for processes that it started: so twice as many tests at once as there are cores.
+test-fast: PROCESSES = $$((2 * $$(nproc)))
 test-fast: MARKS = not valgrind and not asv and not browser and not torch and not torch_native
 test-valgrind: MARKS = valgrind
 test-asv: MARKS = (asv or browser) and not torch

@@ -20,6 +20,7 @@ from harness.system import cache
 
 _INSIDE = Path(__file__).parent.parent / "inside"
 NAME = "_client_requests.so"
+_FLAGS = ("-O2", "-g0", "-fno-stack-protector", "-shared", "-fPIC")
 
 
 def add(folder: Path, with_valgrind: bool) -> None:
@@ -32,7 +33,7 @@ def add(folder: Path, with_valgrind: bool) -> None:
             f"no Python.h in {headers}: install the interpreter's headers "
             f"(Debian, Ubuntu: apt-get install python{sysconfig.get_python_version()}-dev)"
         )
-    command = [compiler, "-O2", "-g0", "-fno-stack-protector", "-shared", "-fPIC", f"-I{headers}"]
+    command = [compiler, *_FLAGS, f"-I{headers}"]
     command += [] if with_valgrind else ["-DWITHOUT_VALGRIND"]
     made, cached = folder / NAME, _cached(command, valgrind.find().version if with_valgrind else "")
     if cache.find(cached) is not None:

@@ -1,7 +1,7 @@
 """The process of a supervisor.
 
-Started by client.launch in a session of its own, with its configuration as JSON on standard input. It answers one line
-of JSON on standard output: that it is ready, or the sentence why not.
+Started by client.Starting in a session of its own, with its configuration as JSON on standard input. It answers one
+line of JSON on standard output: that it is ready, or the sentence why not.
 """
 
 from __future__ import annotations

@@ -102,7 +102,10 @@ def test_each_is_found_and_nothing_else(tmp_path, find):
     assert find(made) == disassembled(made) and len(find(made)) == 3
 
 
-@pytest.mark.parametrize("packages", ["ssl", pytest.param("numpy, ssl", marks=pytest.mark.torch_native)])
+@pytest.mark.parametrize(
+    "packages",
+    [pytest.param("ssl", marks=pytest.mark.valgrind), pytest.param("numpy, ssl", marks=pytest.mark.torch_native)],
+)
 def test_in_the_libraries_of_a_process(find, packages):
     """Where they differ, it is in libcrypto: objdump reads its constants, which lie among code, as instructions.
     numpy's libraries are torch's: to disassemble them takes most of the time."""

@@ -16,6 +16,8 @@ from harness.suite import workload
 from harness.suite.selection import find
 from tests.conftest import SUITES
 
+#: Compiled faster, where nothing is counted.
+UNOPTIMISED = ("-O0", "-shared", "-fPIC")
 CHECK = "import random, sys; sys.path.insert(0, sys.argv[1]); import _client_requests as c; {}c.check_assumptions()"
 
 
@@ -68,6 +70,7 @@ def test_what_is_not_as_is_assumed_is_found(tmp_path, monkeypatch, cached, conce
     if concern == "fork_server" and sys.version_info < (3, 12):
         (inside / "fork_server.c").write_text((inside / "fork_server.c").read_text().replace("imports.", ""))
     monkeypatch.setattr(extension, "_INSIDE", inside)
+    monkeypatch.setattr(extension, "_FLAGS", UNOPTIMISED)
     extension.add(tmp_path, with_valgrind=False)
     assert sentence in checked(tmp_path)
 
@@ -103,28 +106,20 @@ def test_a_server_that_finds_it_otherwise_says_so(monkeypatch, cached, tmp_path)
         patch.setattr(extension, "_INSIDE", inside)
         extension.add(tmp_path, with_valgrind=False)
     wrong = tmp_path / extension.NAME
-    extension.cache.store(wrong, extension._cached([extension.valgrind.c_compiler(), *FLAGS], ""))
+    headers = f"-I{extension.sysconfig.get_path('include')}"
+    command = [extension.valgrind.c_compiler(), *extension._FLAGS, headers, "-DWITHOUT_VALGRIND"]
+    extension.cache.store(wrong, extension._cached(command, ""))
     loop = find(SUITES / "plain", "loops.Loop")
     with pytest.raises(StartError, match=r"CPython 3\.\d+\.\d+ is not built as counting assumes: Python's allocator"):
         with client.session(workload.configuration_for(loop, counter="opcodes")):
             pass
 
 
-FLAGS = [
-    "-O2",
-    "-g0",
-    "-fno-stack-protector",
-    "-shared",
-    "-fPIC",
-    f"-I{extension.sysconfig.get_path('include')}",
-    "-DWITHOUT_VALGRIND",
-]
-
-
 def test_it_is_compiled_once_for_equal_sources_and_anew_by_another_compiler(tmp_path, cached, monkeypatch):
     compiler = extension.valgrind.c_compiler()
     program(tmp_path / "bin/gcc", f'echo run >>{tmp_path}/runs\nexec {compiler} "$@"')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr(extension, "_FLAGS", UNOPTIMISED)
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         extension.add(tmp_path / folder, with_valgrind=False)
