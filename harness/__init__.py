@@ -4,7 +4,7 @@ Packages, from those that ask down to what is asked; each imports only from belo
 other. tests/test_layering.py holds it.
 
     cli                     the command line: a module a command, one place that prints errors and chooses the status
-    check                   whether a change cost anything, case by case: both sides counted at once, and a verdict
+    check, waiting          whether a change cost anything, case by case; a server that waits for the next count
     bisect, report          which commit changed a count; where a count's instructions went, and where two differ
     pytorch, asv_plugin     workloads of PyTorch, outside of valgrind; all that knows asv: results, git, releases, pages
     suite                   what authors write and how it is named: workloads, declarations, versions, selection

@@ -59,6 +59,14 @@ def test_the_plan_names_every_package():
     assert sorted(planned) == sorted({package_of(name) for name in MODULES if "." in name} - {"__main__"})
 
 
+def test_the_manual_shows_the_same_plan():
+    text = (ROOT / "docs/contributing.md").read_text()
+    (drawn,) = re.findall(r"```text\nasks (.*?)is asked(.*?)```", text, re.DOTALL)
+    assert [set(line.split()) for line in "".join(drawn).splitlines()] == floors()
+    described = set(re.findall(r"^\| `harness/(\w+)", text, re.MULTILINE)) | set(re.findall(r", `harness/(\w+)", text))
+    assert described >= set().union(*floors())
+
+
 def test_every_package_says_in_a_sentence_what_it_is_and_imports_nothing_itself():
     for path in HOUSE.rglob("*/__init__.py"):
         if path.parent.name == "cli":

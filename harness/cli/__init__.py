@@ -28,6 +28,7 @@ from harness.cli import bench, bisect, check, costs, count, diff, doctor, explai
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
 from harness.system import interpreter, printable
+from harness.waiting import process
 
 #: What the help groups: a heading, and its commands by name.
 GROUPS: dict[str, dict[str, ModuleType]] = {
@@ -101,6 +102,11 @@ def _status_of(run: Callable[[], int]) -> int:
 def _print_no_more() -> None:
     """What waits to be printed goes nowhere, so that Python's own end does not fail with it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def wait_for_counts() -> None:
+    """Be the process of a server that waits: what is asked of it is carried out here."""
+    process.main(lambda arguments, beginning: carry_out(lambda: count.counted(arguments, beginning)))
 
 
 def parser() -> Parser:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness import protocol
-from harness.cli import waiting_client
 from harness.cli.parser import add_benchmark, add_benchmarks, add_counter, add_json, add_params
 from harness.engine import client
-from harness.engine.configuration import Configuration
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.inside import notes
 from harness.suite import workload
 from harness.suite.selection import choose, foresee, foreseen, package
+from harness.waiting.client import count_there
 
 HELP = "count the cases of one benchmark"
 EXAMPLES = (
@@ -28,8 +25,8 @@ EXAMPLES = (
 )
 
 _MOST_MINUTES = 600.0
-#: What begins a session as client.beginning does.
-Beginning = Callable[[Configuration], contextlib.AbstractContextManager[Callable[[], Path]]]
+#: The process of a server that waits, as its client starts it.
+_WAITING_PROCESS = "from harness.cli import wait_for_counts; wait_for_counts()"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,11 +56,11 @@ def wrong(arguments: argparse.Namespace) -> str | None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line a case; 1 if one of them could not be counted. A server that waits counts it, if there is one."""
-    status = waiting_client.count(arguments)
+    status = count_there(arguments, _WAITING_PROCESS)
     return counted(arguments, client.beginning) if status is None else status
 
 
-def counted(arguments: argparse.Namespace, beginning: Beginning) -> int:
+def counted(arguments: argparse.Namespace, beginning: client.Beginning) -> int:
     """The same, by a server that is begun as `beginning` says. It starts while the suite is imported here: both import
     torch, which takes seconds."""
     suite = Path(arguments.benchmarks)

@@ -9,7 +9,7 @@ import argparse
 import json
 
 from harness.cli.parser import add_json
-from harness.engine import waiting
+from harness.engine import waiting_requests
 
 HELP = "the server that waits for the next count"
 EXAMPLES = ("harness servers", "harness servers --stop")
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    server = waiting.stop() if arguments.stop else waiting.describe()
+    server = waiting_requests.stop() if arguments.stop else waiting_requests.describe()
     if arguments.json:
         print(json.dumps([] if server is None else [server]))
     elif server is None:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import protocol
-from harness.engine import waiting
+from harness.engine import waiting_requests
 from harness.engine.configuration import LOG, SOCKET, Configuration
 from harness.errors import CountError, StartError
 from harness.system import interpreter, private, sockets
 
+#: What begins a session as `beginning` does.
+Beginning = Callable[[Configuration], contextlib.AbstractContextManager[Callable[[], Path]]]
 _START_SECONDS = 1000.0
 _END_SECONDS = 30.0
 #: A file that lies in a supervisor's folder from the first count on.
@@ -49,7 +51,7 @@ def _launch(configuration: Configuration) -> subprocess.Popen[bytes]:
     reason = private.doubt(Path(configuration.directory))
     if reason is not None:
         raise StartError(f"no supervisor is started where somebody else may take its place: {reason}")
-    waiting.make_room()
+    waiting_requests.make_room()
     with open(os.path.join(configuration.directory, LOG), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(Path(__file__).parent.parent.parent)],

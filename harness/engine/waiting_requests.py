@@ -1,6 +1,6 @@
 """The server that waits for the next count: where it is found, and what others say to it.
 
-`harness count --wait` leaves one; cli/waiting_process.py is its process. Each user has at most one in a temporary
+`harness count --wait` leaves one; waiting/process.py is its process. Each user has at most one in a temporary
 folder. Its session has the first scratch folder there, and another one would be another memory layout: so
 whoever starts a server of their own has this one make room first, unless it is counting just then.
 

@@ -1,4 +1,4 @@
-"""Count by the server that waits, if there is one, and leave one waiting where that is wanted."""
+"""The command's side: count by the server that waits, if there is one, and leave one waiting where that is wanted."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.engine import waiting
+from harness.engine import waiting_requests
 from harness.errors import StartError
 from harness.system import private, processes
 
 _START_SECONDS = 60.0
 #: It is to find this very harness, whichever way it was found here.
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from harness.cli.waiting_process import main; main()"
+_FINDING = "import sys; sys.path.insert(0, sys.argv[1]); "
 #: The status of a count that was ended together with the server.
 _ENDED = 128 + signal.SIGTERM
 _HOW_TO_END_IT = "`harness servers --stop` ends it"
 
 
-def count(arguments: argparse.Namespace) -> int | None:
+def count_there(arguments: argparse.Namespace, program: str) -> int | None:
     """The exit status of `harness count` with these arguments; None where no server waits that could run it, and none
-    can be left now. Raises StartError."""
+    can be left now. `program` is the code of such a server's process. Raises StartError."""
     answer = _ask(arguments)
     if arguments.wait is not None and (answer is None or answer.get("busy") is False):
-        failure = _start(arguments.wait)
+        failure = _start(program, arguments.wait)
         answer = _ask(arguments)
         if answer is None and failure is not None:
             raise StartError(f"no server can be left waiting: {failure}")
@@ -56,22 +56,22 @@ def _ask(arguments: argparse.Namespace) -> dict[str, Any] | None:
     request = {
         "request": "count",
         "arguments": vars(arguments),
-        "started as": waiting.started_as(),
+        "started as": waiting_requests.started_as(),
         "folder": folder,
         "variables": dict(os.environ),
         "umask": umask,
         "processors": sorted(os.sched_getaffinity(0)),
     }
-    answer: dict[str, Any] | None = waiting.ask(request, descriptors=(0, 1, 2), seconds=None)
+    answer: dict[str, Any] | None = waiting_requests.ask(request, descriptors=(0, 1, 2), seconds=None)
     if answer is not None and "refused" in answer:
         print(f"harness: the server that waits is not used: {answer['refused']}", file=sys.stderr)
     return answer
 
 
-def _start(minutes: float) -> str | None:
+def _start(program: str, minutes: float) -> str | None:
     """Start the process of a server that waits; what it said, which tells why it failed if it did. Another command may
     have started one just then."""
-    place = waiting.folder()
+    place = waiting_requests.folder()
     reason = private.doubt(place)
     if reason is not None:
         return f"{reason}: remove that, or name another temporary folder with TMPDIR"
@@ -80,8 +80,9 @@ def _start(minutes: float) -> str | None:
         return f"PYTHONPATH holds {relative[0]!r}, which is another folder in another process: name it from / on"
     try:
         # -P: the folder that this is called in is not looked through for modules.
+        root = Path(__file__).parent.parent.parent
         answer = subprocess.run(
-            [sys.executable, "-P", "-c", _START, str(Path(__file__).parent.parent.parent), str(place), str(minutes)],
+            [sys.executable, "-P", "-c", _FINDING + program, str(root), str(place), str(minutes)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -25,16 +25,19 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import cli
-from harness.cli import count, loaded, reused_session
-from harness.cli.reused_session import ReusedSession
-from harness.engine import waiting
+from harness.engine import waiting_requests
+from harness.engine.client import Beginning
 from harness.errors import HarnessError
 from harness.system import interpreter, private, processes, sockets, stamps
+from harness.waiting import loaded, reused_session
+from harness.waiting.reused_session import ReusedSession
 
+#: Runs `harness count` with these arguments, by a session that is begun so; returns its exit status.
+Command = Callable[[argparse.Namespace, Beginning], int]
 _LINE_BYTES = 1 << 20
 _TICK_SECONDS = 5.0
 _END_SECONDS = 15.0
@@ -51,7 +54,8 @@ class _Child:
 
 
 class WaitingProcess:
-    def __init__(self, folder: Path, listener: socket.socket, minutes: float) -> None:
+    def __init__(self, folder: Path, listener: socket.socket, minutes: float, run: Command) -> None:
+        self._run = run
         self._folder = folder
         self._identity = _identity(folder)
         self._listener = listener
@@ -59,7 +63,7 @@ class WaitingProcess:
         self._ends = time.monotonic() + 60 * minutes
         self._child: _Child | None = None
         self._ended = False
-        self._started_as = waiting.started_as()
+        self._started_as = waiting_requests.started_as()
         self._places = loaded.places()
         self._stamps = stamps.of(self._places)
         self._selector = selectors.DefaultSelector()
@@ -145,7 +149,8 @@ class WaitingProcess:
             if pid == 0:
                 self._listener.close()
                 connection.close()
-                _be_the_command(request, descriptors, ReusedSession(self._folder, parent), modules, self._places)
+                session = ReusedSession(self._folder, parent)
+                _be_the_command(self._run, request, descriptors, session, modules, self._places)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._child = child = _Child(pid, os.pidfd_open(pid), connection, modules)
@@ -213,7 +218,12 @@ class WaitingProcess:
 
 
 def _be_the_command(
-    request: dict[str, Any], descriptors: list[int], session: ReusedSession, modules: int, looked_at: list[Path]
+    run: Command,
+    request: dict[str, Any],
+    descriptors: list[int],
+    session: ReusedSession,
+    modules: int,
+    looked_at: list[Path],
 ) -> NoReturn:
     """In a child: run `harness count` as if it had been typed where the request comes from. Write to the file `modules`
     what it has imported of what is looked at for changes."""
@@ -235,7 +245,7 @@ def _be_the_command(
         known = set(sys.modules)
         arguments = argparse.Namespace(**request["arguments"])
         suite = Path(arguments.benchmarks).resolve().name
-        status = cli.carry_out(lambda: count.counted(arguments, session))
+        status = run(arguments, session)
         os.write(modules, "\n".join(loaded.imported(known, suite, looked_at)).encode())
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
@@ -287,11 +297,11 @@ def _listen(folder: Path) -> socket.socket:
     # Made elsewhere and moved as a whole: there is none whose socket is not there yet.
     made = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
     try:
-        listener = sockets.listen(made, waiting.SOCKET)
-        if folder.is_dir() and not sockets.answers(folder, waiting.SOCKET):
+        listener = sockets.listen(made, waiting_requests.SOCKET)
+        if folder.is_dir() and not sockets.answers(folder, waiting_requests.SOCKET):
             left = made / "left"
             os.rename(folder, left)
-            if sockets.answers(left, waiting.SOCKET):
+            if sockets.answers(left, waiting_requests.SOCKET):
                 os.rename(left, folder)  # it began to listen just then
             else:
                 shutil.rmtree(left, ignore_errors=True)
@@ -302,7 +312,7 @@ def _listen(folder: Path) -> socket.socket:
     return listener
 
 
-def main() -> None:
+def main(run: Command) -> None:
     folder, minutes = Path(sys.argv[2]), float(sys.argv[3])
     process = None
     try:
@@ -316,7 +326,7 @@ def main() -> None:
     processes.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     try:
-        process = WaitingProcess(folder, listener, minutes)
+        process = WaitingProcess(folder, listener, minutes, run)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.engine import client, waiting
+from harness.engine import client, waiting_requests
 from harness.suite import workload
 from harness.suite.selection import find
 from harness.system import stamps
@@ -56,7 +56,7 @@ def suite(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_COUNTER", "readable")
     shutil.copytree(SUITES / "plain", tmp_path / "plain")
     yield tmp_path / "plain"
-    waiting.stop()
+    waiting_requests.stop()
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_an_edited_suite_is_counted_as_it_is_now(suite, counted):
     module.write_text(text)
     assert counted() == before and supervisors() == supervisor
     module.write_text(edited)
-    waiting.stop()
+    waiting_requests.stop()
     assert counted_cold(suite) == warm
 
 
@@ -210,7 +210,7 @@ def test_another_checkout_counts_with_its_own_harness(suite, own, counted):
 def test_it_makes_room_for_whoever_starts_a_server(suite, counted):
     counted(*LOOP, "--wait")
     with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
-        assert waiting.describe() is None
+        assert waiting_requests.describe() is None
         assert [path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*-??")] == [f"harness-{os.getuid()}-00"]
 
 
@@ -218,9 +218,9 @@ def test_where_another_run_has_the_first_scratch_folder_nothing_is_kept(suite, c
     with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
         counted(*LOOP, "--wait")
         assert len(supervisors()) == 1
-    assert waiting.describe()["suite"] is None
+    assert waiting_requests.describe()["suite"] is None
     counted()
-    assert waiting.describe()["suite"] == str(suite)
+    assert waiting_requests.describe()["suite"] == str(suite)
 
 
 def test_two_that_begin_at_once_leave_one(suite):
@@ -236,7 +236,7 @@ def test_two_that_begin_at_once_leave_one(suite):
     said = [one.communicate(timeout=60) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert said[0][0] == said[1][0]
-    processes = [line for line in our_processes().values() if "waiting_process" in line]
+    processes = [line for line in our_processes().values() if "wait_for_counts" in line]
     assert len(processes) == 1, processes
 
 
@@ -267,7 +267,7 @@ def test_a_path_that_is_another_folder_elsewhere_is_refused(suite):
 
 def test_it_ends_when_its_folder_is_removed(counted):
     counted(*LOOP, "--wait")
-    shutil.rmtree(waiting.folder())
+    shutil.rmtree(waiting_requests.folder())
     assert wait_until(lambda: not our_processes())
 
 
@@ -278,7 +278,7 @@ def test_while_it_counts_others_count_for_themselves_and_interrupting_ends_the_c
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    assert wait_until(lambda: (waiting.describe() or {}).get("counts"))
+    assert wait_until(lambda: (waiting_requests.describe() or {}).get("counts"))
     assert wait_until(lambda: supervisors() != [])
     for wait in ((), ("--wait",)):
         answer = run("count", *LOOP, "--benchmarks", str(suite), *wait)
@@ -286,23 +286,23 @@ def test_while_it_counts_others_count_for_themselves_and_interrupting_ends_the_c
     hanging.send_signal(signal.SIGINT)
     _, said = hanging.communicate(timeout=30)
     assert hanging.returncode == 130 and said == "harness: interrupted\n"
-    assert wait_until(lambda: not (waiting.describe() or {"counts": True})["counts"])
+    assert wait_until(lambda: not (waiting_requests.describe() or {"counts": True})["counts"])
     assert counted() > 0
 
 
 def test_it_ends_when_its_time_is_over(counted):
     counted(*LOOP, "--wait", "0.01")
     assert wait_until(lambda: not our_processes())
-    assert not waiting.folder().exists()
+    assert not waiting_requests.folder().exists()
 
 
-@pytest.mark.parametrize("killed", ["waiting_process", "supervisor_process"])
+@pytest.mark.parametrize("killed", ["wait_for_counts", "supervisor_process"])
 def test_what_is_killed_is_replaced(suite, counted, quickly, killed):
     first = counted(*LOOP, "--wait")
     for pid, line in our_processes().items():
         if killed in line:
             os.kill(pid, signal.SIGKILL)
-    if killed == "waiting_process":
+    if killed == "wait_for_counts":
         assert wait_until(lambda: not supervisors())
         assert counted_cold(suite) == first and quickly("servers").stdout == NONE
     assert counted(*LOOP, "--wait") == first

@@ -1,0 +1,1 @@
+"""`harness count --wait`: a server that waits for the next count, and the command that asks it."""
