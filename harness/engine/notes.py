@@ -41,11 +41,10 @@ def sentences(seen: Mapping[str, int]) -> tuple[str, ...]:
 
 
 class ServerNotes:
-    """What servers say of their start: each sentence is told once, with the start of the session, or, if it is of the
-    rehearsal, with the first count that needs that; or, with `repeat`, with each."""
+    """What servers say of their start: each sentence is told a reader once, with the start of the session, or, if it is
+    of the rehearsal, with the first count that needs that."""
 
-    def __init__(self, repeat: bool = False) -> None:
-        self._repeat = repeat
+    def __init__(self) -> None:
         self.of_start: tuple[str, ...] = ()
         self._late: tuple[str, ...] = ()
         self._told: set[str] = set()
@@ -54,14 +53,16 @@ class ServerNotes:
         if ready.stage == protocol.IMPORTED:
             self.of_start = ready.notes
         elif ready.stage == protocol.REHEARSED:
-            self._late = tuple(note for note in ready.notes if note not in self._told)
+            self._late = ready.notes
+
+    def begin_anew(self) -> None:
+        """Who reads from now on has been told nothing yet of the rehearsal."""
+        self._told.clear()
 
     def take(self, case: protocol.Case) -> tuple[str, ...]:
         """What goes with a count of this case."""
         if case.stage != protocol.REHEARSED:
             return ()
-        if self._repeat:
-            return self._late
-        taken, self._late = self._late, ()
+        taken = tuple(note for note in self._late if note not in self._told)
         self._told.update(taken)
         return taken

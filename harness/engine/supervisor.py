@@ -63,7 +63,8 @@ class Supervisor:
         self._begin_with_this_suite()
         facts = {**self._launch.facts, **(self._overlay.facts() if self._overlay else {})}
         self._fingerprints = environment.Fingerprints(self._rules, configuration.counter, sandbox.site, facts)
-        self._notes = ServerNotes(repeat=configuration.reused)
+        self._notes = ServerNotes()
+        self._reader: int | None = None  # the process of the command that asks
         self._last_heard = time.monotonic()
         self._owner = os.pidfd_open(configuration.owner)
         self._write_event = progress.Journal(configuration.progress).write
@@ -159,6 +160,9 @@ class Supervisor:
             connection.close()
             return
         self._last_heard = time.monotonic()
+        if self._configuration.reused and self._reader != private.pid_of_peer(connection):
+            self._reader = private.pid_of_peer(connection)
+            self._notes.begin_anew()
         edited = self._not_renewed() or self._edited(ask)
         if edited is not None:
             with contextlib.suppress(OSError):

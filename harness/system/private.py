@@ -52,7 +52,18 @@ def make(folder: Path) -> None:
 
 def user_of_peer(connection: socket.socket) -> int:
     """The user whose process is at the other end of a connected Unix socket: the one that listens there."""
-    return int(_PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
+    return _peer(connection)[1]
+
+
+def pid_of_peer(connection: socket.socket) -> int:
+    """The process at the other end of a connected Unix socket."""
+    return _peer(connection)[0]
+
+
+def _peer(connection: socket.socket) -> tuple[int, int, int]:
+    """Its pid, user and group."""
+    pid, user_number, group = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return pid, user_number, group
 
 
 def user(number: int) -> str:
