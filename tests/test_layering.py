@@ -125,6 +125,28 @@ def test_only_the_room_named_for_it_knows_asv():
             assert not re.search(r"^(import|from) asv\b", path.read_text(), re.MULTILINE), path
 
 
+def private_names(tree: ast.AST) -> list[ast.Attribute]:
+    """Where a file reaches for a name with one underscore before it."""
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+    ]
+
+
+def test_asvs_private_parts_are_used_in_one_module():
+    """Also on `self`, in classes that inherit from asv's, and where such a class overrides a method of asv's."""
+    one = HOUSE / "asv_plugin/private_parts.py"
+    names = {node.attr for node in private_names(ast.parse(one.read_text()))}
+    assert {"_path", "_set_installed_commit_hash", "_run_git", "_color_text"} <= names
+    for path in sorted(HOUSE.glob("asv_plugin/*.py")):
+        tree = ast.parse(path.read_text())
+        used = {ast.unparse(node) for node in private_names(tree) if ast.unparse(node.value) not in ("self", "cls")}
+        used |= {ast.unparse(node) for node in private_names(tree) if node.attr in names}
+        used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in names}
+        assert path == one or not used, path
+
+
 def test_only_rooms_named_for_it_know_torch():
     for path in FILES:
         if path.parent.name != "pytorch":

@@ -8,13 +8,14 @@ read nor changed for it.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from asv.plugins.git import Git
 from asv.util import UserError
 
+from harness.asv_plugin.private_parts import ChangedGitCommands
 
-class GitWithoutSubmodules(Git):  # type: ignore[misc]
+
+class GitWithoutSubmodules(ChangedGitCommands, Git):  # type: ignore[misc]
     """A local clone, or the mirror of a remote one that asv makes in a folder named by `project`."""
 
     dvcs = "git-without-submodules"
@@ -31,8 +32,8 @@ class GitWithoutSubmodules(Git):  # type: ignore[misc]
     def url_match(cls, url: str) -> bool:
         return False  # only by its name, so that other configurations get asv's own
 
-    def _run_git(self, args: list[str], *positional: Any, **keywords: Any) -> str:
-        if "submodule" in args:
-            return ""
-        kept = [argument for argument in args if argument != "--recursive"]
-        return str(super()._run_git(["-c", "submodule.recurse=false", *kept], *positional, **keywords))
+    def changed(self, arguments: list[str]) -> list[str] | None:
+        if "submodule" in arguments:
+            return None
+        others = [argument for argument in arguments if argument != "--recursive"]
+        return ["-c", "submodule.recurse=false", *others]

@@ -38,8 +38,7 @@ from asv.console import log
 from asv.publishing import OutputPublisher
 
 from harness import protocol
-from harness.asv_plugin import case_pages, history, overview, page_scripts, terminal, third_party
-from harness.asv_plugin.results import objects_of
+from harness.asv_plugin import case_pages, history, overview, page_scripts, private_parts, terminal, third_party
 from harness.errors import HarnessError
 from harness.overlay.git import Repository
 from harness.profile import flame
@@ -112,7 +111,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         for (commit, environment), summary in summaries.items():
             benchmarks_by_commit[commit][environment] = sorted(summary)
         shown = {commit for by_commit in counted.values() for commit in by_commit}
-        every = Repository(objects_of(repo)).described(
+        every = Repository(private_parts.folder_of_repository(repo)).described(
             [commit for commit in commits if commit in benchmarks_by_commit or commit in shown]
         )
         overview_page = overview.page(

@@ -8,15 +8,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from asv.build_cache import BuildCache
 from asv.config import Config
 from asv.plugins.virtualenv import Virtualenv
 from asv.repo import Repo
 from asv.util import UserError
 
+from harness.asv_plugin import private_parts
 from harness.errors import RepositoryError
 from harness.overlay.git import Repository
 
@@ -48,12 +47,11 @@ class EnvironmentPerCommit(Virtualenv):  # type: ignore[misc]
     """A virtualenv for each commit, beside each other under one name: one series of results."""
 
     tool_name = "virtualenv-per-commit"
-    _path: str
 
     def __init__(self, conf: Config, python: str, requirements: dict[str, str], tagged_env_vars: Any) -> None:
         self._conf = conf
         super().__init__(conf, python, requirements, tagged_env_vars)
-        self._all = Path(self._path)
+        self._all = private_parts.folder_of_environment(self)
 
     def create(self) -> None:
         """Nothing yet: there is one for each commit, made when it comes to it."""
@@ -62,14 +60,10 @@ class EnvironmentPerCommit(Virtualenv):  # type: ignore[misc]
         """Go to the commit's own environment; make it, and install the commit, where that was not done yet."""
         commands = {name: getattr(conf, name) for name in _COMMANDS}
         try:
-            name = installed_by(commands, Repository(Path(repo._path).resolve()), commit_hash)
+            name = installed_by(commands, Repository(private_parts.folder_of_repository(repo)), commit_hash)
         except RepositoryError as error:
             raise UserError(str(error)) from None
-        self._path = str(self._all / name)
         os.makedirs(self._all, exist_ok=True)
-        self._cache = BuildCache(self._conf, self._path)
-        self._build_root = os.path.join(self._path, "project")
-        self._global_env_vars["ASV_ENV_DIR"] = self._path
-        self._is_setup = False
+        private_parts.move_environment(self, self._conf, self._all / name)
         super().create()
         super().install_project(conf, repo, commit_hash)

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from asv.config import Config
 from asv.console import log
@@ -30,7 +29,7 @@ from asv.runner import BenchmarkResult
 from asv.util import ProcessError, UserError
 
 from harness import protocol
-from harness.asv_plugin import terminal
+from harness.asv_plugin import private_parts, terminal
 from harness.asv_plugin.per_commit import EnvironmentPerCommit
 from harness.engine import settings
 from harness.errors import StartError
@@ -44,11 +43,6 @@ _PINS = "harness-pins.json"
 _REQUIREMENTS = re.compile(r"\{conf_dir\}/([\w./-]+\.txt)")
 #: In a file of requirements: another one that it includes.
 _INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
-
-
-def objects_of(repository: Any) -> Path:
-    """Where the objects of a repository of asv's lie: in the user's clone, or in asv's mirror."""
-    return Path(repository._path).resolve()
 
 
 def repository_of(configuration: Path) -> Repository:
@@ -133,7 +127,7 @@ class AsvProject:
     @property
     def repository(self) -> Path:
         """Where the repository's objects are."""
-        return objects_of(self._repository)
+        return private_parts.folder_of_repository(self._repository)
 
     @property
     def suite(self) -> Path:
@@ -156,14 +150,15 @@ class AsvProject:
         with _making_environment():
             environment.create()
             installed, pins = environment.installed_commit_hash, self._pins()
-            note = Path(environment._path, _PINS)
+            note = private_parts.folder_of_environment(environment) / _PINS
             if installed is not None and (not note.exists() or note.read_text() != pins):
-                environment._set_installed_commit_hash(None)  # asv knows its commands, and not what they read
+                private_parts.forget_installation(environment)  # asv knows its commands, and not what they read
                 installed = None
             if installed is None or (exactly and installed != commit):
                 note.unlink(missing_ok=True)
                 environment.install_project(self._configuration, self._repository, commit)
-                Path(environment._path, _PINS).write_text(pins)  # where the installation went
+                note = private_parts.folder_of_environment(environment) / _PINS  # where the installation went
+                note.write_text(pins)
             return str(environment.find_executable("python"))
 
     def _pins(self) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from asv_runner import console
-
+from harness.asv_plugin import private_parts
 from harness.system import printable
 from harness.system.printable import Coloured
 
@@ -17,11 +16,8 @@ def guard() -> None:
     """From here on, in this process; once."""
     sys.stdout = printable.guarded(sys.stdout)
     sys.stderr = printable.guarded(sys.stderr)
-    console._color_text = _coloured
+    private_parts.colour_with(_coloured)
 
 
-_as_asv_does = console._color_text
-
-
-def _coloured(text: str, color: str) -> Coloured:
-    return Coloured(_as_asv_does(printable.shown(text), color))
+def _coloured(text: str, colour: str) -> Coloured:
+    return Coloured(private_parts.coloured(printable.shown(text), colour))

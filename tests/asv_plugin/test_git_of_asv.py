@@ -6,7 +6,7 @@ from asv.repo import Repo
 from asv.util import UserError, iter_subclasses
 
 from harness.asv_plugin.git import GitWithoutSubmodules
-from harness.asv_plugin.results import objects_of
+from harness.asv_plugin.private_parts import folder_of_repository
 from tests.histories import History
 
 
@@ -31,7 +31,7 @@ def test_a_checkout_has_the_commit_and_no_submodule(history, tmp_path, monkeypat
     )
     monkeypatch.setenv("HOME", str(tmp_path))
     ours = GitWithoutSubmodules(str(history.folder), str(tmp_path / "mirror"))
-    assert objects_of(ours) == history.folder
+    assert folder_of_repository(ours) == history.folder
     for subject, text in (("first", "1\n"), ("second", "2\n"), ("first", "1\n")):
         ours.checkout(str(tmp_path / "checkout"), history.commits[subject])
         assert (tmp_path / "checkout/torch/a.py").read_text() == text
@@ -44,7 +44,7 @@ def test_a_checkout_has_the_commit_and_no_submodule(history, tmp_path, monkeypat
 
 def test_a_remote_is_mirrored(history, tmp_path):
     ours = GitWithoutSubmodules(f"file://{history.folder}", str(tmp_path / "mirror"))
-    assert objects_of(ours) == tmp_path / "mirror"
+    assert folder_of_repository(ours) == tmp_path / "mirror"
     ours.checkout(str(tmp_path / "checkout"), history.commits["second"])
     assert (tmp_path / "checkout/torch/a.py").read_text() == "2\n"
 
