@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from harness.inside.expansion import materialize
     from harness.pytorch.compiling import Compiling
     from harness.pytorch.statements import Statements
-    from harness.suite.workload import Workload, count
+    from harness.suite.counting import count
+    from harness.suite.workload import Workload
 
 #: Where each name of the door lies; imported when it is asked for.
 _LIES_IN = {
@@ -46,7 +47,7 @@ _LIES_IN = {
     "Compiling": "pytorch.compiling",
     "Statements": "pytorch.statements",
     "Workload": "suite.workload",
-    "count": "suite.workload",
+    "count": "suite.counting",
     "materialize": "inside.expansion",
 }
 

@@ -27,7 +27,8 @@ from harness import Statements
 from harness.engine import client
 from harness.errors import CaseSkipped
 from harness.report import columns
-from harness.suite import workload
+from harness.suite import counting
+from harness.suite.cases import DeclaredWorkload
 from harness.suite.selection import all_workloads
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +38,7 @@ STATEMENTS = (
     "pointwise.Pointwise(Math/add/1, C++, Eager, Forward, 1)",
     "nn_modules.NNModules(GroupNorm, C++, Eager, Forward, 1)",
 )
-Case = tuple[type[workload.Workload], tuple[Any, ...]]
+Case = tuple[type[DeclaredWorkload], tuple[Any, ...]]
 Counts = dict[str, float]
 
 
@@ -80,12 +81,12 @@ def count(cases: dict[str, Case], **changes: Any) -> Counts:
 
     def ask(name: str) -> None:
         try:
-            found[name] = workload.ask(*cases[name], directory).instructions_per_call
+            found[name] = counting.ask(*cases[name], directory).instructions_per_call
         except CaseSkipped as reason:
             print(f"{name}: skipped: {reason}", file=sys.stderr)
         print(f"\r{len(found)} of {len(cases)} cases", end="", file=sys.stderr, flush=True)
 
-    configuration = workload.configuration_for(first, suite=suite, ahead="nothing", **changes)
+    configuration = counting.configuration_for(first, suite=suite, ahead="nothing", **changes)
     with client.session(configuration) as directory, ThreadPoolExecutor(configuration.cores) as pool:
         list(pool.map(ask, cases))
     print(file=sys.stderr)

@@ -21,7 +21,8 @@ from harness.engine.settings import Settings
 from harness.errors import CaseSkipped, HarnessError
 from harness.protocol import Counted
 from harness.report import columns
-from harness.suite import workload
+from harness.suite import counting
+from harness.suite.cases import DeclaredWorkload
 from harness.suite.selection import all_workloads
 
 ROOT = Path(__file__).parent.parent
@@ -51,14 +52,14 @@ def one_round(counter: str, pattern: str, **configuration: Any) -> tuple[float, 
     workloads = all_workloads(ROOT / "benchmarks")
     began = time.monotonic()
     found: Found = {}
-    started = workload.configuration_for(workloads[0], counter=counter, ahead="nothing", **configuration)
+    started = counting.configuration_for(workloads[0], counter=counter, ahead="nothing", **configuration)
     with client.session(started) as directory:
         ready = time.monotonic() - began
 
-        def count(asked: tuple[type[workload.Workload], tuple[object, ...], str]) -> None:
+        def count(asked: tuple[type[DeclaredWorkload], tuple[object, ...], str]) -> None:
             case, params, name = asked
             try:
-                found[name] = workload.ask(case, params, directory)
+                found[name] = counting.ask(case, params, directory)
             except CaseSkipped as reason:
                 print(f"  {name} skipped: {reason}")
             except HarnessError as error:

@@ -28,7 +28,8 @@ from harness.engine import client
 from harness.inside.pytorch.adapter import TorchRules
 from harness.profile import callgrind_format
 from harness.report import columns
-from harness.suite import workload
+from harness.suite import counting
+from harness.suite.cases import DeclaredWorkload
 from harness.suite.selection import find
 
 Functions = dict[str, float]
@@ -74,7 +75,7 @@ def main() -> None:
     print(f"{'case':<8}{'by':<10}{'instructions/call':>20}{'seconds':>10}{'counting':>10}", flush=True)
     ours: dict[str, tuple[float, float, Functions]] = {}
     began = time.monotonic()
-    configuration = workload.configuration_for(
+    configuration = counting.configuration_for(
         next(iter(found.values())), ahead="nothing", cores=1, counter="callgrind"
     )
     with client.session(configuration) as directory:
@@ -100,7 +101,7 @@ def main() -> None:
 
 
 def by_harness(
-    found: type[workload.Workload], params: tuple[Any, ...], directory: Path
+    found: type[DeclaredWorkload], params: tuple[Any, ...], directory: Path
 ) -> tuple[protocol.Counted, Functions]:
     """The count, and instructions per call by function."""
     with client.asking(directory, protocol.Ask(found.case(params))) as report:
@@ -112,7 +113,7 @@ def by_harness(
         return report, functions
 
 
-def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> tuple[float, Functions]:
+def by_timer(found: type[DeclaredWorkload], params: tuple[Any, ...]) -> tuple[float, Functions]:
     """The same by Timer, in a process whose `python` is this interpreter."""
     environment = {**os.environ, **TorchRules().environment()}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
@@ -129,7 +130,7 @@ def by_timer(found: type[workload.Workload], params: tuple[Any, ...]) -> tuple[f
     return float(count), functions
 
 
-def timer_arguments(found: type[workload.Workload], params: tuple[Any, ...]) -> dict[str, Any]:
+def timer_arguments(found: type[DeclaredWorkload], params: tuple[Any, ...]) -> dict[str, Any]:
     if issubclass(found, Statements):
         args = found.case_of(params).args
         return {**dataclasses.asdict(args), "language": args.language.value.lower()}

@@ -27,6 +27,7 @@ from harness.inside import workload as inside
 from harness.profile import model
 from harness.protocol import Case, Counted, Failed, Skipped
 from harness.store import records
+from harness.suite.cases import DeclaredWorkload
 from harness.suite.selection import all_workloads
 from tests.conftest import ROOT
 
@@ -250,7 +251,7 @@ def test_attributes_of_a_workload_are_those_of_the_class():
             default = getattr(Workload, each)
             told = "none" if default == () else f"{default:g}" if isinstance(default, float) else repr(default)
             assert cells[1].strip("`").replace('"', "'") == told, each
-    declared = {**vars(inside.Workload), **vars(Workload)}
+    declared = {**vars(inside.Workload), **vars(DeclaredWorkload), **vars(Workload)}
     plain = {each for each, value in declared.items() if not each.startswith("_") and not callable(value)}
     # asv's, which nobody sets; and what the class works with
     plain -= {"version", "track_instructions", "unit", "timeout"} | {

@@ -24,9 +24,10 @@ from harness.overlay import install, pytorch_files, tree, wheels
 from harness.overlay.git import Repository
 from harness.overlay.wheels import Wheel
 from harness.store.records import Place
+from harness.suite.cases import DeclaredWorkload
+from harness.suite.counting import ask, configuration_for
 from harness.suite.parameters import asv_names
 from harness.suite.selection import choose, find
-from harness.suite.workload import Workload, ask, configuration_for
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
 # The range
 
 
-def look(workload: type[Workload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
+def look(workload: type[DeclaredWorkload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
     """The benchmark and the points of the range. Raises HarnessError."""
     chosen = [workload.case(params) for params in choose(workload, wanted.assignments)]
     return protocol.Survey(
@@ -115,7 +116,7 @@ def _chooser(repository: Repository, wheels_place: str | None) -> Callable[[str]
 
 
 def _probe(
-    workload: type[Workload], probe: protocol.Probe, repository: Repository, folders: install.TreeFolders
+    workload: type[DeclaredWorkload], probe: protocol.Probe, repository: Repository, folders: install.TreeFolders
 ) -> protocol.Probed:
     counts: dict[str, float] = {}
     failures: dict[str, str] = {}
@@ -157,7 +158,7 @@ def _probe(
     return protocol.Probed(probe.serial, counts, failures, record.binaries if record else None, others, seconds)
 
 
-def _place_of(probe: protocol.Probe, workload: type[Workload], params: tuple[object, ...]) -> Place | None:
+def _place_of(probe: protocol.Probe, workload: type[DeclaredWorkload], params: tuple[object, ...]) -> Place | None:
     if probe.keep is None:
         return None
     return Place(

@@ -27,12 +27,13 @@ from harness.overlay.git import Repository
 from harness.overlay.tree import OverlayRecord
 from harness.store.records import KeptCount, Place
 from harness.suite import selection
-from harness.suite.workload import Workload, ask, chosen, configuration_for
+from harness.suite.cases import DeclaredWorkload, chosen
+from harness.suite.counting import ask, configuration_for
 
 _JOBS_AT_ONCE = 8
 
 Send = Callable[[Message], None]
-Choice = tuple[type[Workload], tuple[Any, ...]]
+Choice = tuple[type[DeclaredWorkload], tuple[Any, ...]]
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
         send(Refused(str(error)))
 
 
-def _choices(wanted: Chosen, every: Sequence[type[Workload]]) -> list[Choice]:
+def _choices(wanted: Chosen, every: Sequence[type[DeclaredWorkload]]) -> list[Choice]:
     """The cases, in asv's order. Raises SuiteError."""
     try:
         bench = re.compile(wanted.bench)
@@ -72,7 +73,7 @@ def _choices(wanted: Chosen, every: Sequence[type[Workload]]) -> list[Choice]:
     return list(chosen(every, wanted.name, bench))
 
 
-def _facts(workload: type[Workload], params: tuple[Any, ...]) -> CaseFacts:
+def _facts(workload: type[DeclaredWorkload], params: tuple[Any, ...]) -> CaseFacts:
     case = workload.case(params)
     return CaseFacts(workload.benchmark(), tuple(workload.param_names), case.parameters, workload.noise)
 

@@ -13,7 +13,7 @@ from harness.cli.parser import add_benchmark, add_benchmarks, add_counter, add_j
 from harness.engine import client
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.inside import notes
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import choose, foresee, foreseen, package
 from harness.waiting.client import count_there
 
@@ -69,7 +69,7 @@ def counted(arguments: argparse.Namespace, beginning: client.Beginning) -> int:
     if arguments.twice:
         changes["ahead"] = "nothing"  # what ran ahead was counted once
     status = 0
-    with beginning(workload.configuration_of(package(suite), **changes)) as ready:
+    with beginning(counting.configuration_of(package(suite), **changes)) as ready:
         workload_class = foreseen(suite, arguments.benchmark)
         wanted = choose(workload_class, arguments.param)
         for params in wanted:
@@ -80,8 +80,8 @@ def counted(arguments: argparse.Namespace, beginning: client.Beginning) -> int:
                 if refused is not None:
                     raise CaseSkipped(refused)
                 directory = ready()
-                counted = workload.ask(workload_class, params, directory, twice=arguments.twice)
-                elsewhere = workload.ask(workload_class, params, directory) if arguments.twice else None
+                counted = counting.ask(workload_class, params, directory, twice=arguments.twice)
+                elsewhere = counting.ask(workload_class, params, directory) if arguments.twice else None
             except CaseSkipped as reason:
                 print(json.dumps({**names, "skipped": str(reason)}) if arguments.json else f"n/a  {label}  ({reason})")
                 continue

@@ -15,7 +15,8 @@ from harness import protocol
 from harness.engine import source
 from harness.errors import SuiteError
 from harness.inside.values import bare
-from harness.suite import static_declarations, workload
+from harness.suite import cases, static_declarations
+from harness.suite.cases import DeclaredWorkload
 from harness.suite.parameters import labels
 from harness.suite.workload import Workload
 
@@ -37,7 +38,7 @@ def foreseen(suite: Path, name: str) -> type[Workload]:
         raise _lacks(f"the benchmark {name!r}", error) from None
     workload_class = getattr(module, class_name, None)
     if not (isinstance(workload_class, type) and issubclass(workload_class, Workload)):
-        known = [other.__name__ for other in workload.workloads_of(top) if other.__module__ == module.__name__]
+        known = [other.__name__ for other in cases.workloads_of(top) if other.__module__ == module.__name__]
         raise SuiteError(
             f"no benchmark {name!r} in {suite}: {class_name!r} is not a workload; "
             f"{module_name} has {', '.join(known) or 'none'}"
@@ -80,7 +81,7 @@ def _foresee(folder: Path, module: str, class_name: str, name: str, assignments:
     read = source.of_files_in(folder)
     try:
         known = static_declarations.classes(module, read)
-        bases = {base.__name__: base for base in workload.base_classes()}
+        bases = {base.__name__: base for base in cases.base_classes()}
         declared = static_declarations.declared(module, class_name, read, bases)
     except SyntaxError:
         return
@@ -95,7 +96,7 @@ def _foresee(folder: Path, module: str, class_name: str, name: str, assignments:
         _places(name, declared.names, declared.params, assignments)
 
 
-def all_workloads(suite: Path) -> list[type[Workload]]:
+def all_workloads(suite: Path) -> list[type[DeclaredWorkload]]:
     """Every workload of the package at `suite`, in asv's order. Raises SuiteError where a module of it needs a package
     that is not installed."""
     sys.path.insert(0, str(suite.resolve().parent))
@@ -105,7 +106,7 @@ def all_workloads(suite: Path) -> list[type[Workload]]:
             importlib.import_module(f"{name}.{path.stem}" if path.stem != "__init__" else name)
         except ModuleNotFoundError as error:
             raise _lacks(f"the suite's {path.name}", error) from None
-    return workload.workloads_of(name)
+    return cases.workloads_of(name)
 
 
 def _lacks(what: str, error: ModuleNotFoundError) -> SuiteError:
@@ -115,7 +116,7 @@ def _lacks(what: str, error: ModuleNotFoundError) -> SuiteError:
     )
 
 
-def choose(workload_class: type[Workload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
+def choose(workload_class: type[DeclaredWorkload], assignments: Sequence[str]) -> list[tuple[object, ...]]:
     """The choices of parameters that agree with every `name=value`, the value as its label or its `repr`."""
     allowed = _places(workload_class.benchmark(), workload_class.param_names, workload_class.parameters(), assignments)
     choices = [

@@ -15,7 +15,7 @@ import pytest
 from harness.engine import client, valgrind
 from harness.errors import CountError, StartError
 from harness.profile import callgrind_format
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
@@ -49,9 +49,9 @@ def test_equal_cases_count_the_same_to_the_instruction_in_any_order_from_any_ser
     wanted = [(10, "list"), (1000, "tuple")]
     found = []
     for order in (wanted, wanted[::-1]):
-        with client.session(workload.configuration_for(Loop)) as directory:
+        with client.session(counting.configuration_for(Loop)) as directory:
             for _ in range(2):
-                found.append({params: workload.ask(Loop, params, directory).instructions_per_call for params in order})
+                found.append({params: counting.ask(Loop, params, directory).instructions_per_call for params in order})
     assert found[1:] == found[:1] * 3
     assert found[0][1000, "tuple"] > 20 * found[0][10, "list"]
 
@@ -69,8 +69,8 @@ def test_equal_cases_count_the_same_to_the_instruction_in_any_order_from_any_ser
 def test_a_profile_is_kept_with_the_count_and_adds_up_to_it(monkeypatch, tmp_path):
     for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
         monkeypatch.setenv(f"ASV_{name}", value)
-    with client.session(workload.configuration_for(Loop)) as directory:
-        counted = workload.ask(Loop, (1000, "list"), directory)
+    with client.session(counting.configuration_for(Loop)) as directory:
+        counted = counting.ask(Loop, (1000, "list"), directory)
     packed = tmp_path / ".asv/counts/abc/env/loops.Loop/1000-list/callgrind.out.gz"
     counts = callgrind_format.parse(gzip.decompress(packed.read_bytes()).decode())
     assert counts.total == counted.total == sum(spent.own for spent in counts.functions.values())
@@ -79,17 +79,17 @@ def test_a_profile_is_kept_with_the_count_and_adds_up_to_it(monkeypatch, tmp_pat
 
 
 def test_an_instruction_that_valgrind_does_not_know_is_named_with_the_cure():
-    with client.session(workload.configuration_for(Faults)) as directory:
+    with client.session(counting.configuration_for(Faults)) as directory:
         with pytest.raises(CountError, match=r"an AVX-512 instruction .*\(bytes 0x62 .*-march=x86-64-v3"):
-            workload.ask(Faults, ("meets AVX-512",), directory)
-        assert workload.ask(Faults, ("none again",), directory).total > 0
+            counting.ask(Faults, ("meets AVX-512",), directory)
+        assert counting.ask(Faults, ("none again",), directory).total > 0
 
 
 def test_a_killed_server_under_valgrind_is_replaced():
-    with client.session(workload.configuration_for(Faults)) as directory:
+    with client.session(counting.configuration_for(Faults)) as directory:
         with pytest.raises(CountError, match="the fork server died"):
-            workload.ask(Faults, ("kills the server",), directory)
-        assert workload.ask(Faults, ("none again",), directory).total > 0
+            counting.ask(Faults, ("kills the server",), directory)
+        assert counting.ask(Faults, ("none again",), directory).total > 0
 
 
 def test_without_valgrind_nothing_starts_and_the_cure_is_named(tmp_path):
@@ -141,7 +141,7 @@ def _in_a_small_world(folder: Path, then: str) -> list[str]:
 
 
 def test_a_supervisor_that_cannot_start_says_why():
-    configuration = workload.configuration_for(Loop, suite="/nonexistent")
+    configuration = counting.configuration_for(Loop, suite="/nonexistent")
     with pytest.raises(StartError, match="the suite /nonexistent does not exist"):
         with client.session(configuration):
             pass

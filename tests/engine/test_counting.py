@@ -16,7 +16,7 @@ import pytest
 
 from harness.engine import client, progress
 from harness.errors import CaseSkipped, CountError, StartError, SuiteError
-from harness.suite import workload
+from harness.suite import benchmark_process, counting
 from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES, our_processes, wait_until
 
@@ -30,19 +30,19 @@ Loop = find(SUITES / "plain", "loops.Loop")
 def here():
     """A folder with a supervisor in it, which the tests of this file share: none of them is to harm another, and
     nothing runs but what they ask for."""
-    with client.session(workload.configuration_for(Loop, counter="opcodes", ahead="nothing")) as directory:
+    with client.session(counting.configuration_for(Loop, counter="opcodes", ahead="nothing")) as directory:
         yield directory
 
 
 @pytest.fixture
 def own():
     """A folder with a supervisor that serves one test, which kills what that has started, or looks at its end."""
-    with client.session(workload.configuration_for(Loop)) as directory:
+    with client.session(counting.configuration_for(Loop)) as directory:
         yield directory
 
 
 def instructions(benchmark, params, directory):
-    return workload.ask(benchmark, params, directory).instructions_per_call
+    return counting.ask(benchmark, params, directory).instructions_per_call
 
 
 def test_the_same_case_counts_the_same_in_any_order_and_follows_its_size(here):
@@ -56,7 +56,7 @@ def test_the_same_case_counts_the_same_in_any_order_and_follows_its_size(here):
 
 
 def test_count_gives_the_number_that_asv_gets(here):
-    assert workload.count(Loop, (10, "list")) == instructions(Loop, (10, "list"), here)
+    assert counting.count(Loop, (10, "list")) == instructions(Loop, (10, "list"), here)
 
 
 def test_the_command_line_gives_it_too(here):
@@ -74,22 +74,22 @@ def test_the_command_line_gives_it_too(here):
 
 
 def test_another_number_comes_from_the_same_run_and_the_same_number_from_a_new_one(here):
-    first = workload.ask(Loop, (10, "list"), here)
-    assert workload.ask(Loop, (10, "list"), here, "another").serial == first.serial
-    assert workload.ask(Loop, (10, "list"), here).serial > first.serial
+    first = counting.ask(Loop, (10, "list"), here)
+    assert counting.ask(Loop, (10, "list"), here, "another").serial == first.serial
+    assert counting.ask(Loop, (10, "list"), here).serial > first.serial
 
 
 def test_a_number_that_a_run_does_not_tell_is_a_failure_and_not_0(here, monkeypatch):
     monkeypatch.chdir(here)
     with pytest.raises(CountError, match="this run told no 'another', only instructions"):
-        Loop().count_metric("another", 10, "list")
+        benchmark_process.count_metric(Loop, "another", (10, "list"))
 
 
 def test_a_failure_is_told_to_all_who_ask_and_its_evidence_kept_once(here):
     evidence = []
     for number in ("instructions", "another"):
         with pytest.raises(CountError, match="raised while counting") as failure:
-            workload.ask(Faults, ("work raises",), here, number)
+            counting.ask(Faults, ("work raises",), here, number)
         evidence.append("evidence: " in str(failure.value))
     assert evidence == [True, False]
 
@@ -103,13 +103,13 @@ def test_prepare_is_called_before_each_run(here):
 
 
 def test_layouts_are_counted_apart_and_the_median_reported(here):
-    counted = workload.ask(find(SUITES / "plain", "loops.Laid"), (), here)
+    counted = counting.ask(find(SUITES / "plain", "loops.Laid"), (), here)
     assert len(counted.layouts) == 3
     assert sorted(counted.layouts)[1] == counted.total
 
 
 def test_a_count_comes_with_its_fingerprint_and_its_seconds(here):
-    counted = workload.ask(Loop, (10, "list"), here)
+    counted = counting.ask(Loop, (10, "list"), here)
     assert counted.fingerprint["counter"] == "opcodes" and counted.fingerprint["python"] == sys.version
     assert {"setup", "warm-up", "count"} <= counted.seconds.keys()
 
@@ -131,7 +131,7 @@ FAULTS = {
 def check_that_it_costs_itself_only(here, fault):
     before = instructions(Faults, ("none",), here)
     with pytest.raises(CountError, match=re.compile(FAULTS[fault], re.DOTALL)) as failure:
-        workload.ask(Faults, (fault,), here)
+        counting.ask(Faults, (fault,), here)
     evidence = re.search(r"^evidence: (.*)$", str(failure.value), re.MULTILINE)
     assert evidence is not None and Path(evidence[1]).is_dir()
     assert instructions(Faults, ("none",), here) == before
@@ -148,13 +148,13 @@ def test_a_case_that_kills_the_server_costs_that_case_only(own):
 
 def test_the_workers_traceback_is_in_the_message(here):
     with pytest.raises(CountError, match=r'File ".*faults.py", line \d+, in work'):
-        workload.ask(Faults, ("work raises",), here)
+        counting.ask(Faults, ("work raises",), here)
 
 
 def test_a_worker_that_hangs_is_ended_at_its_limit(here, monkeypatch):
     monkeypatch.setattr(Faults, "limit_seconds", 1.0)
     with pytest.raises(CountError, match="still running after 1 s and was ended; a larger `limit_seconds`"):
-        workload.ask(Faults, ("hangs",), here)
+        counting.ask(Faults, ("hangs",), here)
 
 
 def test_a_child_that_a_worker_left_is_ended_with_the_session(own):
@@ -163,7 +163,7 @@ def test_a_child_that_a_worker_left_is_ended_with_the_session(own):
 
 def test_a_case_that_cannot_run_here_is_skipped_with_the_reason(here):
     with pytest.raises(CaseSkipped, match="no such device"):
-        workload.ask(Faults, ("skips",), here)
+        counting.ask(Faults, ("skips",), here)
 
 
 def test_asv_reads_a_skip_as_such(here, monkeypatch, capsys):
@@ -177,20 +177,20 @@ def test_asv_reads_a_skip_as_such(here, monkeypatch, capsys):
 
 def test_work_that_does_nothing_is_a_failure_and_not_0(here):
     with pytest.raises(CountError, match="`work` did nothing that counts"):
-        workload.ask(find(SUITES / "plain", "faults.Idle"), (), here)
+        counting.ask(find(SUITES / "plain", "faults.Idle"), (), here)
 
 
 def test_a_module_that_cannot_be_imported_costs_its_cases_only(here, monkeypatch):
     monkeypatch.setenv("HARNESS_TESTS", "1")
     broken = find(SUITES / "plain", "broken.Broken")
     with pytest.raises(CountError, match="ImportError: broken on purpose"):
-        workload.ask(broken, (), here)
+        counting.ask(broken, (), here)
     assert instructions(Loop, (10, "list"), here) > 0
 
 
 def test_parameters_that_the_workload_has_not_are_refused(here):
     with pytest.raises(SuiteError, match=r"loops\.Loop has no parameters"):
-        workload.ask(Loop, (10, "dict"), here)
+        counting.ask(Loop, (10, "dict"), here)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_parameters_that_the_workload_has_not_are_refused(here):
 def test_a_variable_that_says_nothing_sensible_is_refused(monkeypatch, variable, value):
     monkeypatch.setenv(f"HARNESS_{variable}", value)
     with pytest.raises(SuiteError, match=f"HARNESS_{variable} is '?{value}"):
-        workload.configuration_for(Loop)
+        counting.configuration_for(Loop)
 
 
 def test_unknown_rules_are_refused(monkeypatch):
     monkeypatch.setattr(sys.modules["plain"], "RULES", "numpy", raising=False)
     with pytest.raises(StartError, match="RULES is 'numpy'; known are"):
-        workload.count(Loop, (10, "list"))
+        counting.count(Loop, (10, "list"))
 
 
 def test_an_asker_that_goes_away_takes_its_case_with_it():
@@ -213,11 +213,11 @@ def test_an_asker_that_goes_away_takes_its_case_with_it():
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from plain.faults import Faults\n"
-        "from harness.suite import workload\n"
-        "workload.ask(Faults, ('hangs',), Path(sys.argv[2]))\n"
+        "from harness.suite import counting\n"
+        "counting.ask(Faults, ('hangs',), Path(sys.argv[2]))\n"
     )
     # Nothing runs ahead: among the cases after this one are some that leave processes of their own.
-    with client.session(workload.configuration_for(Faults, ahead="nothing")) as directory:
+    with client.session(counting.configuration_for(Faults, ahead="nothing")) as directory:
         idle = len(our_processes())
         asker = subprocess.Popen([sys.executable, "-c", script, str(SUITES), str(directory)])
         assert wait_until(lambda: len(our_processes()) > idle + 1)
@@ -235,18 +235,18 @@ def test_idle_cores_run_ahead_where_they_are_told_to(tmp_path, ahead):
         events = (progress.decode(line) for line in journal.read_text().splitlines())
         return {event["case"] for event in events if event is not None and event["event"] == "begin"}
 
-    with client.session(workload.configuration_for(Faults, ahead=ahead, progress=str(journal))) as directory:
-        workload.ask(Faults, Faults.choices()[0], directory)
+    with client.session(counting.configuration_for(Faults, ahead=ahead, progress=str(journal))) as directory:
+        counting.ask(Faults, Faults.choices()[0], directory)
         if ahead == "benchmark":
             assert wait_until(lambda: others[0] in begun()), journal.read_text()
         else:
-            workload.ask(Loop, (10, "list"), directory)  # time enough for what should not be
+            counting.ask(Loop, (10, "list"), directory)  # time enough for what should not be
             assert begun() == {first, "loops.Loop(10, list)"}
 
 
 def test_two_sessions_at_once_count_the_same():
     found: list[float] = []
-    threads = [threading.Thread(target=lambda: found.append(workload.count(Loop, (10, "list")))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(counting.count(Loop, (10, "list")))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -260,8 +260,8 @@ def test_whatever_ends_the_owner_ends_everything(how):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from plain.faults import Faults\n"
-        "from harness.suite import workload\n"
-        "workload.count(Faults, ('hangs',))\n"
+        "from harness.suite import counting\n"
+        "counting.count(Faults, ('hangs',))\n"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", script, str(SUITES)],
@@ -280,12 +280,12 @@ def test_whatever_ends_the_owner_ends_everything(how):
 def test_a_supervisor_that_is_killed_takes_its_server_along_and_the_next_run_cleans_up():
     others = our_processes().keys()
     with pytest.raises(CountError, match=r"supervisor ended before it had counted plain.faults.Faults\(hangs\)"):
-        with client.session(workload.configuration_for(Faults)) as directory:
+        with client.session(counting.configuration_for(Faults)) as directory:
             killer = threading.Timer(1.0, _kill_supervisor, [others])
             killer.start()
-            workload.ask(Faults, ("hangs",), directory)
+            counting.ask(Faults, ("hangs",), directory)
     assert wait_until(lambda: our_processes().keys() <= others), our_processes()
-    workload.count(Loop, (10, "list"))
+    counting.count(Loop, (10, "list"))
     assert not list(Path(os.environ["TMPDIR"]).glob("harness-*"))
 
 
@@ -314,7 +314,7 @@ def test_a_stranger_on_the_socket_is_turned_away(here, monkeypatch):
 def test_a_count_under_asv_is_kept(here, monkeypatch, tmp_path):
     for name, value in {"CONF_DIR": str(tmp_path), "COMMIT": "abc", "ENV_NAME": "env"}.items():
         monkeypatch.setenv(f"ASV_{name}", value)
-    workload.ask(Loop, (10, "list"), here)
+    counting.ask(Loop, (10, "list"), here)
     assert (tmp_path / ".asv/counts/abc/env/loops.Loop/10-list/count.json").exists()
 
 
@@ -353,7 +353,7 @@ def test_a_large_case_is_for_the_full_suite_and_for_whoever_asks_for_it_by_name(
 def test_idle_cores_do_not_run_ahead_to_a_large_case(tmp_path, monkeypatch):
     progress = tmp_path / "progress.txt"
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
-    with client.session(workload.configuration_for(Loop, **fields)) as directory:
+    with client.session(counting.configuration_for(Loop, **fields)) as directory:
         instructions(find(SUITES / "plain", "loops.Loop"), (10, "list"), directory)
         assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert "Sized(1000)" not in progress.read_text()
@@ -363,7 +363,7 @@ def test_idle_cores_run_ahead_to_what_was_selected_and_no_further(tmp_path, monk
     progress = tmp_path / "progress.txt"
     monkeypatch.setenv("HARNESS_BENCH", r"Loop\.track_instructions\(10, 'list'\)|Sized.*10\b")
     fields = {"ahead": "suite", "cores": 2, "progress": str(progress)}
-    with client.session(workload.configuration_for(Loop, **fields)) as directory:
+    with client.session(counting.configuration_for(Loop, **fields)) as directory:
         instructions(Loop, (10, "list"), directory)
         assert wait_until(lambda: '"end", "case": "suites.Sized(10)"' in progress.read_text(), 60)
     assert progress.read_text().count('"event": "end"') == 2, progress.read_text()

@@ -12,7 +12,7 @@ import pytest
 
 from harness.engine import client, extension
 from harness.errors import StartError
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from tests.conftest import SUITES
 
@@ -111,7 +111,7 @@ def test_a_server_that_finds_it_otherwise_says_so(monkeypatch, cached, tmp_path)
     extension.cache.store(wrong, extension._cached(command, ""))
     loop = find(SUITES / "plain", "loops.Loop")
     with pytest.raises(StartError, match=r"CPython 3\.\d+\.\d+ is not built as counting assumes: Python's allocator"):
-        with client.session(workload.configuration_for(loop, counter="opcodes")):
+        with client.session(counting.configuration_for(loop, counter="opcodes")):
             pass
 
 

@@ -10,7 +10,7 @@ from harness.engine import client
 from harness.profile import comparison, frames_format, symbols
 from harness.profile.symbols import Function
 from harness.store import records
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from tests.conftest import SUITES
 
@@ -24,8 +24,8 @@ def counted(name: str, tmp_path: Path) -> tuple[records.KeptCount, records.KeptC
     found = find(SUITES / "plain", f"frames.{name}")
     place = records.Place(tmp_path / ".asv", "c0ffee", "environment", found.benchmark(), ())
     for kind in ("callgrind", "frames"):
-        with client.session(workload.configuration_for(found, counter=kind)) as directory:
-            workload.ask(found, (), directory, place=place)
+        with client.session(counting.configuration_for(found, counter=kind)) as directory:
+            counting.ask(found, (), directory, place=place)
     whole = records.KeptCount.load(place.folder)
     assert whole is not None and whole.by_python is not None
     return whole, whole.by_python

@@ -16,7 +16,7 @@ from plain.loops import Loop
 
 from harness.engine import client, counters, extension
 from harness.errors import SuiteError
-from harness.suite import workload
+from harness.suite import counting
 from tests.conftest import ROOT
 
 INSIDE = ROOT / "harness/inside"
@@ -166,8 +166,8 @@ def test_a_count_is_the_same_with_and_without(monkeypatch, tool):
     counts, facts = {}, {}
     for native in ("1", "0"):
         monkeypatch.setenv("HARNESS_NATIVE", native)
-        with client.session(workload.configuration_for(Loop)) as directory:
-            counted = workload.ask(Loop, (10, "list"), directory)
+        with client.session(counting.configuration_for(Loop)) as directory:
+            counted = counting.ask(Loop, (10, "list"), directory)
         counts[native], facts[native] = counted.instructions_per_call, counted.fingerprint["native until counted"]
     assert counts["1"] == counts["0"] > 100
     assert facts == {"1": "yes", "0": "no"}
@@ -176,4 +176,4 @@ def test_a_count_is_the_same_with_and_without(monkeypatch, tool):
 def test_another_value_is_refused(monkeypatch):
     monkeypatch.setenv("HARNESS_NATIVE", "no")
     with pytest.raises(SuiteError, match="HARNESS_NATIVE is 'no'; it takes 0, or 1 as if it were not set"):
-        workload.count(Loop, (10, "list"))
+        counting.count(Loop, (10, "list"))

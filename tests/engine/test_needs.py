@@ -11,7 +11,7 @@ from harness.engine import client, progress
 from harness.engine.needs import Needs
 from harness.engine.sandbox import Sandbox
 from harness.errors import CountError, SuiteError
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import choose, find
 from tests.conftest import SUITES, our_processes, wait_until
 
@@ -28,13 +28,13 @@ def journal(tmp_path_factory):
 def here(journal):
     """A folder with a supervisor in it, which the tests of this file share."""
     fields = {"counter": "opcodes", "ahead": "nothing", "progress": str(journal)}
-    with client.session(workload.configuration_for(Built, **fields)) as directory:
+    with client.session(counting.configuration_for(Built, **fields)) as directory:
         yield directory
 
 
 def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, journal):
     cases = [("fine", 1), ("shared", 2), ("fine", 2), ("fine", 1)]
-    assert all(workload.ask(Built, params, here).instructions_per_call > 0 for params in cases)
+    assert all(counting.ask(Built, params, here).instructions_per_call > 0 for params in cases)
     lines = journal.read_text().splitlines()
     events = [event for event in map(progress.decode, lines) if event is not None]
     built = [event["what"].split()[-1] for event in events if event["event"] == "built"]
@@ -52,8 +52,8 @@ def test_what_a_case_needs_is_built_once_for_all_that_need_it(here, journal):
 def test_what_cannot_be_built_fails_for_all_that_need_it_and_for_no_other(here, how, sentence):
     for number in (1, 2):
         with pytest.raises(CountError, match=sentence):
-            workload.ask(Built, (how, number), here)
-    assert workload.ask(Built, ("plain", 1), here).instructions_per_call > 0
+            counting.ask(Built, (how, number), here)
+    assert counting.ask(Built, ("plain", 1), here).instructions_per_call > 0
 
 
 def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
@@ -82,19 +82,19 @@ def test_a_build_that_does_not_end_is_ended(opcodes, monkeypatch, tmp_path):
 
 def test_other_cases_are_counted_while_one_waits_for_its_build(opcodes):
     # A session of its own: its end leaves no builder behind, which conftest sees to.
-    with client.session(workload.configuration_for(Built)) as directory:
+    with client.session(counting.configuration_for(Built)) as directory:
 
         def ask_in_vain():
             with pytest.raises(CountError):
-                workload.ask(Built, ("slow", 1), directory)
+                counting.ask(Built, ("slow", 1), directory)
 
         threading.Thread(target=ask_in_vain, daemon=True).start()
         assert wait_until(lambda: any("harness.suite.build_process" in command for command in our_processes().values()))
-        assert workload.ask(Built, ("plain", 1), directory).instructions_per_call > 0
+        assert counting.ask(Built, ("plain", 1), directory).instructions_per_call > 0
 
 
 def test_what_a_build_leaves_running_is_ended(here):
-    assert workload.ask(Built, ("leaves a child", 1), here).instructions_per_call > 0
+    assert counting.ask(Built, ("leaves a child", 1), here).instructions_per_call > 0
     assert not any("sleep" in command for command in our_processes().values())
 
 
@@ -109,7 +109,7 @@ def test_a_choice_that_is_no_case_is_refused_before_anything_starts(opcodes):
     with pytest.raises(SuiteError, match="no case of building.Built has"):
         choose(Built, ["how=plain", "number=2"])
     with pytest.raises(SuiteError, match="has no parameters"):
-        workload.ask(Built, ("plain", 2), None)
+        counting.ask(Built, ("plain", 2), None)
 
 
 @pytest.mark.valgrind
@@ -117,14 +117,14 @@ def test_allocators_have_no_past():
     """Servers whose memory came to be differently, and loops that allocate: the same to the instruction."""
     found = []
     for layout in ({}, {"padding": 40}, {"padding": 1000}, {"import_first": ("sqlite3", "wave")}):
-        with client.session(workload.configuration_for(Native, counter="readable", **layout)) as directory:
-            found.append(workload.ask(Native, ("allocates",), directory).total)
+        with client.session(counting.configuration_for(Native, counter="readable", **layout)) as directory:
+            found.append(counting.ask(Native, ("allocates",), directory).total)
     assert found[0] > 300_000 and len(set(found)) == 1
 
 
 @pytest.mark.parametrize("counter", ["callgrind", "readable"])
 def test_a_native_loop_is_counted_to_the_instruction(counter):
-    with client.session(workload.configuration_for(Native, counter=counter)) as directory:
-        assert workload.ask(Native, ("ten",), directory).instructions_per_call == 10
+    with client.session(counting.configuration_for(Native, counter=counter)) as directory:
+        assert counting.ask(Native, ("ten",), directory).instructions_per_call == 10
         with pytest.raises(CountError, match="the loop complains"):
-            workload.ask(Native, ("complains",), directory)
+            counting.ask(Native, ("complains",), directory)

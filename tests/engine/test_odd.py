@@ -17,7 +17,7 @@ import pytest
 from harness import protocol
 from harness.engine import client
 from harness.errors import CountError, SuiteError
-from harness.suite import asv_list, workload
+from harness.suite import asv_list, counting
 from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
@@ -37,12 +37,12 @@ def here(counter, tmp_path_factory):
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("odd")))
         patch.setattr(tempfile, "tempdir", None)
         first = find(ODD, "processes.Quiet")
-        with client.session(workload.configuration_for(first, counter=counter, ahead="nothing")) as directory:
+        with client.session(counting.configuration_for(first, counter=counter, ahead="nothing")) as directory:
             yield directory
 
 
 def counted(name: str, directory: Path, *params: object) -> protocol.Counted:
-    return workload.ask(find(ODD, name), params, directory)
+    return counting.ask(find(ODD, name), params, directory)
 
 
 # Whose number it is
@@ -53,13 +53,13 @@ def asked_elsewhere(directory: Path, name: str, **variables: str) -> list[dict]:
     script = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from harness.suite import workload\n"
+        "from harness.suite import counting\n"
         "from harness.errors import HarnessError\n"
         "from harness.suite.selection import find\n"
         "found = find(Path(sys.argv[1]), sys.argv[2])\n"
         "for params in found.choices():\n"
         "    try:\n"
-        "        print(json.dumps([str(params[0]), workload.ask(found, params, Path(sys.argv[3])).total, None]))\n"
+        "        print(json.dumps([str(params[0]), counting.ask(found, params, Path(sys.argv[3])).total, None]))\n"
         "    except HarnessError as error:\n"
         "        print(json.dumps([str(params[0]), None, str(error)]))\n"
     )
@@ -104,7 +104,7 @@ def test_what_two_processes_see_differently_is_refused(here, name):
 
 def test_values_that_are_equal_get_a_number_each(here):
     equal = find(ODD, "values.Equal")
-    totals = [workload.ask(equal, params, here).total for params in equal.choices()]
+    totals = [counting.ask(equal, params, here).total for params in equal.choices()]
     assert len(totals) == len(equal.params)
     steps = [after - before for before, after in itertools.pairwise(totals)]
     # A thousand rounds more each, and some instructions for the memory layout and what else `setup` left.
@@ -116,7 +116,7 @@ def test_only_the_value_that_is_meant_is_skipped(here):
 
     found = find(ODD, "values.SkipsOne")
     assert found.choices() == [(False,), (0.0,)] and [type(value) for (value,) in found.choices()] == [bool, float]
-    assert all(workload.ask(found, params, here).total > 0 for params in found.choices())
+    assert all(counting.ask(found, params, here).total > 0 for params in found.choices())
     asv = TrackBenchmark("x", found().track_instructions, [found()])
     asv.param_names = ["value"]
     skipped = []
@@ -133,8 +133,8 @@ def test_values_with_one_text_are_kept_apart(tmp_path, monkeypatch, name):
         monkeypatch.setenv(f"ASV_{variable}", value)
     found = find(ODD, name)
     cases = found.choices()
-    with client.session(workload.configuration_for(found)) as directory:
-        totals = [workload.ask(found, params, directory).total for params in cases]
+    with client.session(counting.configuration_for(found)) as directory:
+        totals = [counting.ask(found, params, directory).total for params in cases]
     records = [json.loads(path.read_text()) for path in tmp_path.glob(f".asv/counts/abc/env/{name}/*/count.json")]
     assert sorted(record["total"] for record in records) == sorted(totals) and len(set(totals)) == len(cases)
     assert len({tuple(record["parameters"]) for record in records}) == len(cases)
@@ -143,7 +143,7 @@ def test_values_with_one_text_are_kept_apart(tmp_path, monkeypatch, name):
 
 def test_values_that_are_made_anew_are_found(here):
     found = find(ODD, "values.MadeAnew")
-    totals = [workload.ask(found, params, here).total for params in found.choices()]
+    totals = [counting.ask(found, params, here).total for params in found.choices()]
     assert totals == sorted(set(totals)) and len(totals) == 3
 
 
@@ -170,15 +170,15 @@ def test_text_that_was_edited_after_the_start_is_refused(tmp_path, monkeypatch):
     text = "from harness import Workload\nN = 10\nclass Work(Workload):\n    def work(self):\n        return 2 * N\n"
     (suite / "work.py").write_text(text)
     work = find(suite, "work.Work")
-    with client.session(workload.configuration_for(work)) as directory:
-        total = workload.ask(work, (), directory).total
+    with client.session(counting.configuration_for(work)) as directory:
+        total = counting.ask(work, (), directory).total
         (suite / "work.py").write_text(text + "# only a comment\n")
-        assert workload.ask(work, (), directory).total == total
+        assert counting.ask(work, (), directory).total == total
         (suite / "work.py").write_text(text.replace("N = 10", "N = 11"))
         with pytest.raises(CountError, match=r"the text of edited\.work\.Work was edited after the server had started"):
-            workload.ask(work, (), directory)
+            counting.ask(work, (), directory)
         (suite / "work.py").write_text(text)
-        assert workload.ask(work, (), directory).total == total
+        assert counting.ask(work, (), directory).total == total
     for name in ("edited", "edited.work"):
         sys.modules.pop(name)
 
@@ -252,11 +252,11 @@ def test_what_hangs_on_chance_is_noted(here):
 
 def test_counting_twice_tells_what_grows(here):
     growing, quiet = find(ODD, "growing.Growing"), find(ODD, "processes.Quiet")
-    found = workload.ask(growing, (), here, twice=True)
+    found = counting.ask(growing, (), here, twice=True)
     assert found.again > 1.3 * found.total
-    found = workload.ask(quiet, (), here, twice=True)
+    found = counting.ask(quiet, (), here, twice=True)
     assert found.again == pytest.approx(found.total, rel=0.001)
-    assert workload.ask(quiet, (), here).again is None
+    assert counting.ask(quiet, (), here).again is None
 
 
 def test_garbage_is_collected_where_that_is_asked_for(here, counter):

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from harness import protocol
+from harness import Workload, protocol
 from harness.engine import client
 from harness.engine.schedule import Schedule
 from harness.errors import CaseSkipped, StartError, SuiteError
-from harness.suite import workload
+from harness.suite import counting
 from tests.conftest import ROOT
 
 SUITE = """
@@ -91,7 +91,7 @@ import json, sys, tempfile, threading
 from pathlib import Path
 from harness.engine import client
 from harness.errors import HarnessError
-from harness.suite import workload
+from harness.suite import counting
 import suite
 
 answers = {}
@@ -100,7 +100,7 @@ asked = []
 def ask(name):
     def run():
         try:
-            counted = workload.ask(getattr(suite, name.split()[0]), (), directory)
+            counted = counting.ask(getattr(suite, name.split()[0]), (), directory)
             answers[name] = [counted.instructions_per_call > 0, list(counted.notes), counted.fingerprint]
         except HarnessError as error:
             answers[name] = str(error)
@@ -109,7 +109,7 @@ def ask(name):
     asked.append(thread)
     return thread
 
-with client.session(workload.configuration_for(suite.Imported, counter="opcodes")) as directory:
+with client.session(counting.configuration_for(suite.Imported, counter="opcodes")) as directory:
     ask("Rehearsed")
     for name in sys.argv[2:]:
         ask(name).join()
@@ -187,7 +187,7 @@ def test_a_case_that_kills_its_server_fails_no_case_that_waits_for_the_rehearsal
 def test_what_fails_before_the_first_stage_is_told(opcodes):
     from plain.suites import Born
 
-    configuration = workload.configuration_for(Born, import_first=("no_such_module",))
+    configuration = counting.configuration_for(Born, import_first=("no_such_module",))
     with pytest.raises(StartError, match=r"could not import what it needs: ModuleNotFoundError.*no_such_module"):
         with client.session(configuration):
             pass
@@ -197,17 +197,17 @@ def test_each_stage_has_a_process_of_its_own(opcodes):
     from plain.suites import Born, BornEarly, BornImported
 
     told = set()
-    with client.session(workload.configuration_for(Born)) as directory:
+    with client.session(counting.configuration_for(Born)) as directory:
         for born in (Born, BornEarly, BornImported, Born):
             with pytest.raises(CaseSkipped) as skipped:
-                workload.ask(born, (), directory)
+                counting.ask(born, (), directory)
             told.add((born.stage, str(skipped.value)))
     assert len(told) == len({parent for _, parent in told}) == 3
 
 
 def test_an_unknown_stage_is_refused():
     with pytest.raises(SuiteError, match="its stage is 'late'; known are bare, imported, rehearsed"):
-        type("Late", (workload.Workload,), {"stage": "late", "work": lambda self: 1, "__module__": "plain.suites"})
+        type("Late", (Workload,), {"stage": "late", "work": lambda self: 1, "__module__": "plain.suites"})
 
 
 def test_a_case_whose_stage_is_not_there_waits_and_others_pass():

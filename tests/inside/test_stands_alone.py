@@ -12,7 +12,7 @@ import pytest
 from plain.imports import Imports
 
 from harness.errors import CountError
-from harness.suite import workload
+from harness.suite import counting
 from tests.conftest import ROOT
 
 INSIDE = {str(path.relative_to(ROOT / "harness")) for path in (ROOT / "harness/inside").rglob("*.py")}
@@ -22,7 +22,7 @@ SEEN = {"__init__.py", "errors.py", "protocol.py"} | INSIDE - {"inside/door.py"}
 
 def seen(what: str) -> set[str]:
     with pytest.raises(CountError, match="it sees: ") as refused:
-        workload.count(Imports, (what,))
+        counting.count(Imports, (what,))
     return set(str(refused.value).partition("it sees: ")[2].splitlines()[0].split())
 
 

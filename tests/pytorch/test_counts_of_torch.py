@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from harness.engine import client
-from harness.errors import CountError
+from harness.errors import CaseSkipped, CountError
 from harness.profile.model import CallPath
 from harness.protocol import Counted
 from harness.store import records
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from tests.conftest import ROOT, SUITES
 
@@ -38,13 +38,13 @@ def suite(tmp_path_factory) -> Path:
 def serve(suite: Path, counter: str, told: list[str], **changes):
     """A session; what it has to say goes to `told`."""
     detach = find(suite, "small.SmallDetach")
-    return client.session(workload.configuration_for(detach, ahead="nothing", counter=counter, **changes), told.append)
+    return client.session(counting.configuration_for(detach, ahead="nothing", counter=counter, **changes), told.append)
 
 
 def count_all(suite: Path, directory: Path) -> dict[tuple, Counted]:
     """Every CPU case once, by name and parameters."""
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(workload.ask, find(suite, f"small.{name}"), params, directory) for name, params in CASES]
+        asked = [pool.submit(counting.ask, find(suite, f"small.{name}"), params, directory) for name, params in CASES]
         return dict(zip(CASES, (one.result() for one in asked), strict=True))
 
 
@@ -145,7 +145,7 @@ def shares_by_function(suite, counted_shares, tmp_path_factory) -> dict[str, dic
         for (backend,) in linear.choices():
             root = tmp_path_factory.mktemp("frames")
             place = records.Place(root, "c0ffee", "environment", linear.benchmark(), (backend,))
-            workload.ask(linear, (backend,), directory, place=place)
+            counting.ask(linear, (backend,), directory, place=place)
             counted = records.KeptCount.load(place.folder / "python")
             assert counted is not None
             profile = counted.profile()
@@ -158,7 +158,7 @@ def counted_shares(suite, server) -> dict[str, dict[str, float]]:
     linear = find(suite, "small.SmallLinear")
     found = {}
     for (backend,) in linear.choices():
-        counted = workload.ask(linear, (backend,), server)
+        counted = counting.ask(linear, (backend,), server)
         phases = {name: counted.per_call(name) for name in ("tracing", "guards", "aot_autograd", "backend", "rest")}
         found[backend] = {name: phase / counted.instructions_per_call for name, phase in phases.items()}
     return found
@@ -186,7 +186,7 @@ def test_what_torch_has_no_more_is_said_once_and_its_numbers_are_absent(suite, m
     said: list[str] = []
     linear = find(suite, "small.SmallLinear")
     with serve(suite, "opcodes", said, import_first=("small_suite.renamed",)) as directory:
-        counted = workload.ask(linear, ("eager",), directory)
+        counted = counting.ask(linear, ("eager",), directory)
         monkeypatch.chdir(directory)
         with pytest.raises(CountError, match="this run told no 'backend', only instructions, total"):
             linear().track_backend("eager")
@@ -204,18 +204,18 @@ def test_a_call_of_what_is_compiled_compiles_nothing(readable):
 
 
 def test_work_that_compiles_tells_how_much_of_it_that_is(suite, server):
-    found = workload.ask(find(suite, "small.CompilesInWork"), (), server)
-    whole = workload.ask(find(suite, "small.SmallInlineChain"), ("cpu",), server)
+    found = counting.ask(find(suite, "small.CompilesInWork"), (), server)
+    whole = counting.ask(find(suite, "small.SmallInlineChain"), ("cpu",), server)
     assert 0 < found.per_call("tracing") < found.per_call("compile") < found.instructions_per_call
     assert found.per_call("compile") == pytest.approx(whole.instructions_per_call, rel=0.01)
 
 
 def test_another_number_of_a_case_costs_no_second_run(suite, server):
     chain = find(suite, "small.SmallInlineChain")
-    first = workload.ask(chain, ("cpu",), server)
-    total = workload.ask(chain, ("cpu",), server, "total")
+    first = counting.ask(chain, ("cpu",), server)
+    total = counting.ask(chain, ("cpu",), server, "total")
     assert (total.serial, total.metrics) == (first.serial, first.metrics)
-    assert workload.ask(chain, ("cpu",), server, "total").serial > first.serial
+    assert counting.ask(chain, ("cpu",), server, "total").serial > first.serial
 
 
 def test_asv_lists_the_further_metrics_of_what_compiles_and_of_nothing_else(suite):
@@ -245,15 +245,15 @@ def test_a_cuda_case_is_counted_or_skipped_with_the_reason(suite, server, name):
     found = find(suite, f"small.{name}")
     params = next(params for params in found.choices() if params[-1] == "cuda")
     if torch.cuda.is_available():
-        assert workload.ask(found, params, server).instructions_per_call > 10_000
+        assert counting.ask(found, params, server).instructions_per_call > 10_000
     else:
-        with pytest.raises(workload.CaseSkipped, match="no CUDA device"):
-            workload.ask(found, params, server)
+        with pytest.raises(CaseSkipped, match="no CUDA device"):
+            counting.ask(found, params, server)
 
 
 def test_equal_cases_count_the_same_to_the_instruction(suite, server):
     detach = find(suite, "small.SmallDetach")
-    assert len({workload.ask(detach, ("cpu",), server).total for _ in range(3)}) == 1
+    assert len({counting.ask(detach, ("cpu",), server).total for _ in range(3)}) == 1
 
 
 @pytest.mark.parametrize(("name", "params"), [case for case in CASES if case[0] in COMPILED], ids=str)
@@ -273,9 +273,9 @@ def test_a_warm_up_leaves_the_workload_as_it_was(suite, name, params):
 
 def test_importing_torch_is_counted_in_a_worker_that_has_none_of_it(suite, server):
     found = find(suite, "import_cost.ImportCost")
-    whole, part = (workload.ask(found, (module,), server) for module in ("torch", "torch._dynamo"))
+    whole, part = (counting.ask(found, (module,), server) for module in ("torch", "torch._dynamo"))
     assert 1e9 < part.instructions_per_call < whole.instructions_per_call < 1e10
-    again = workload.ask(found, ("torch._dynamo",), server)
+    again = counting.ask(found, ("torch._dynamo",), server)
     assert again.instructions_per_call == pytest.approx(part.instructions_per_call, rel=1e-4)
 
 
@@ -283,7 +283,7 @@ def test_the_compile_region_must_be_entered(suite, server):
     for name in ("NeverCompiles", "CompilesOnce"):
         found = find(suite, f"small.{name}")
         with pytest.raises(CountError, match="the compile region was never entered"):
-            workload.ask(found, found.choices()[0], server)
+            counting.ask(found, found.choices()[0], server)
 
 
 # That the work happens, natively.

@@ -17,7 +17,7 @@ from harness.inside.pytorch import built_files
 from harness.inside.pytorch.statements import python_functions
 from harness.protocol import Counted
 from harness.pytorch import builds
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from tests.conftest import ROOT
 from tests.inside.test_definitions import GROUPS, group
@@ -68,14 +68,14 @@ def suite(tmp_path_factory) -> Path:
 
 
 def serve(suite: Path, counter: str):
-    configuration = workload.configuration_for(find(suite, GROUPS[0]), ahead="nothing", counter=counter)
+    configuration = counting.configuration_for(find(suite, GROUPS[0]), ahead="nothing", counter=counter)
     return client.session(configuration)
 
 
 @pytest.fixture(scope="module")
 def reference(suite) -> dict[tuple, Counted]:
     with serve(suite, "callgrind") as directory:
-        return {case: workload.ask(find(suite, case[0]), case[1], directory) for case in SAMPLE}
+        return {case: counting.ask(find(suite, case[0]), case[1], directory) for case in SAMPLE}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def counted(suite, server) -> dict[tuple, Counted]:
     """All 181 cases."""
     cases = [(name, params) for name in GROUPS for params in group(name).choices()]
     with ThreadPoolExecutor(len(cases)) as pool:
-        asked = [pool.submit(workload.ask, find(suite, name), params, server) for name, params in cases]
+        asked = [pool.submit(counting.ask, find(suite, name), params, server) for name, params in cases]
         return dict(zip(cases, (one.result() for one in asked), strict=True))
 
 
@@ -123,13 +123,13 @@ def test_both_counters_count_the_same(reference, counted, case):
 
 def test_counting_again_gives_the_same_to_the_instruction(suite, server, counted):
     for name, params in SAMPLE:
-        again = workload.ask(find(suite, name), params, server)
+        again = counting.ask(find(suite, name), params, server)
         assert again.total == counted[name, params].total, (name, params)
 
 
 def test_a_statement_that_is_wrong_costs_its_own_case_only(suite, server):
     def ask(case, language):
-        return workload.ask(find(suite, "faulty.Faulty"), (case, language, "Eager", "Forward", 1), server)
+        return counting.ask(find(suite, "faulty.Faulty"), (case, language, "Eager", "Forward", 1), server)
 
     assert ask("right", "C++").instructions_per_call > 0
     with pytest.raises(CountError, match="(?s)the C.. statement does not compile.*nowhere.x.;.*not declared"):
@@ -143,7 +143,7 @@ def test_a_statement_that_is_wrong_costs_its_own_case_only(suite, server):
 @pytest.mark.parametrize("language", ["Python", "C++"])
 def test_the_instructions_of_all_threads_are_counted(suite, server, language):
     one, two = (
-        workload.ask(find(suite, "faulty.Faulty"), ("threads", language, "Eager", "Forward", threads), server)
+        counting.ask(find(suite, "faulty.Faulty"), ("threads", language, "Eager", "Forward", threads), server)
         for threads in (1, 2)
     )
     # A million elements: the loop over them is most of it, whoever runs it; half would be missing.
@@ -157,7 +157,7 @@ def test_the_examples_in_docs_are_counted(suite, server):
         found = find(suite, f"example{number}.{example[1]}")
         for params in found.choices():
             if "cuda" not in params:
-                assert workload.ask(found, params, server).instructions_per_call > 0
+                assert counting.ask(found, params, server).instructions_per_call > 0
 
 
 # That the work happens, natively.

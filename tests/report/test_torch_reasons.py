@@ -15,7 +15,7 @@ from harness.engine import client
 from harness.profile.symbols import Function
 from harness.pytorch.components import COMPONENTS
 from harness.store import records
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import all_workloads, find
 from tests.pytorch.test_counts_of_torch import suite  # noqa: F401 - a fixture
 
@@ -40,14 +40,14 @@ def places(suite, tmp_path_factory) -> dict[tuple[str, tuple], records.Place]:  
     ]
     found = {}
     for counter, wanted in (("callgrind", dict.fromkeys(cases + overhead)), ("frames", cases)):
-        configuration = workload.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing", counter=counter)
+        configuration = counting.configuration_for(find(suite, "small.SmallDetach"), ahead="nothing", counter=counter)
         with client.session(configuration) as directory, ThreadPoolExecutor(2) as pool:
             asked = []
             for name, params in wanted:
                 one = find(suite, f"small.{name}")
                 place = records.Place(root, "c0ffee", "environment", one.benchmark(), tuple(map(str, params)))
                 found.setdefault((name, params), place)
-                asked.append(pool.submit(workload.ask, one, params, directory, place=place))
+                asked.append(pool.submit(counting.ask, one, params, directory, place=place))
             for answer in asked:
                 answer.result()
     return found

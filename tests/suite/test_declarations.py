@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harness import Workload
 from harness.errors import SuiteError
 from harness.suite.selection import find
 
@@ -142,7 +143,7 @@ def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
     from pathlib import Path
 
     from harness.engine import source
-    from harness.suite import static_declarations, workload
+    from harness.suite import cases, static_declarations
     from tests.conftest import ROOT
 
     sys.path.insert(0, str(ROOT))
@@ -152,9 +153,9 @@ def test_the_suites_own_benchmarks_are_foreseen_as_they_are():
         module = importlib.import_module(f"benchmarks.{path.stem}")
         for name in static_declarations.classes(module.__name__, read):
             found = static_declarations.declared(
-                module.__name__, name, read, {base.__name__: base for base in workload.base_classes()}
+                module.__name__, name, read, {base.__name__: base for base in cases.base_classes()}
             )
-            if found is not None and issubclass(getattr(module, name), workload.Workload):
+            if found is not None and issubclass(getattr(module, name), Workload):
                 assert found.params == getattr(module, name).parameters() or not getattr(module, name).params, name
                 assert found.names == tuple(getattr(module, name).param_names), name
                 told += 1

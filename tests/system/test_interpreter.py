@@ -13,7 +13,7 @@ import pytest
 
 from harness.engine import client
 from harness.errors import StartError
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from harness.system import interpreter
 from tests.conftest import ROOT, SUITES
@@ -36,7 +36,7 @@ def test_another_version_is_refused_before_a_server_starts(tmp_path, monkeypatch
     with pytest.raises(
         StartError, match=r"works with CPython 3\.11 to 3\.15, and .* is CPython \d\.\d+\.1: use an environ"
     ):
-        client.start(workload.configuration_for(loop, directory=str(tmp_path)))
+        client.start(counting.configuration_for(loop, directory=str(tmp_path)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("PyPy", None), ("CPython", 1)])

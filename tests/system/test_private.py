@@ -25,7 +25,7 @@ from harness.errors import CountError, OverlayError, StartError
 from harness.inside.definitions import TimerArgs
 from harness.overlay import wheels
 from harness.pytorch import builds
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from harness.system import cache, private
 from tests.conftest import SUITES, wait_until
@@ -297,7 +297,7 @@ def test_whoever_counts_is_told_once(cached, opcodes):
     cached.mkdir(parents=True)
     cached.chmod(0o777)
     notes: list[str] = []
-    with client.session(workload.configuration_for(Loop), notes.append):
+    with client.session(counting.configuration_for(Loop), notes.append):
         pass
     assert len(notes) == 1 and notes[0].startswith(f"the cache folder {cached} is not used, since others may write")
 

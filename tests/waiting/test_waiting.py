@@ -16,7 +16,7 @@ import pytest
 
 from harness import cli
 from harness.engine import client, waiting_requests
-from harness.suite import workload
+from harness.suite import counting
 from harness.suite.selection import find
 from harness.system import stamps
 from tests.conftest import ROOT, SUITES, our_processes, wait_until
@@ -209,13 +209,13 @@ def test_another_checkout_counts_with_its_own_harness(suite, own, counted):
 
 def test_it_makes_room_for_whoever_starts_a_server(suite, counted):
     counted(*LOOP, "--wait")
-    with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
+    with client.session(counting.configuration_for(find(suite, "loops.Loop"))):
         assert waiting_requests.describe() is None
         assert [path.name for path in Path(os.environ["TMPDIR"]).glob("harness-*-??")] == [f"harness-{os.getuid()}-00"]
 
 
 def test_where_another_run_has_the_first_scratch_folder_nothing_is_kept(suite, counted):
-    with client.session(workload.configuration_for(find(suite, "loops.Loop"))):
+    with client.session(counting.configuration_for(find(suite, "loops.Loop"))):
         counted(*LOOP, "--wait")
         assert len(supervisors()) == 1
     assert waiting_requests.describe()["suite"] is None
