@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import protocol
-from harness.engine import client
+from harness.bisect.client import WORDS
+from harness.engine import client, line_process
 from harness.engine.configuration import memory_layout
 from harness.errors import CaseSkipped, HarnessError
 from harness.overlay import install, pytorch_files, tree, wheels
@@ -31,15 +31,7 @@ from harness.suite.selection import choose, find
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what else is printed must not be taken for an answer
-    one_at_a_time = threading.Lock()
-
-    def answer(message: protocol.Message) -> None:
-        with one_at_a_time:
-            answers.write(protocol.encode(message))
-            answers.flush()
-
+    answer = line_process.sender(WORDS)
     try:
         wanted: protocol.Range = protocol.decode(sys.stdin.buffer.readline())
         repository = Repository(Path(wanted.repository))

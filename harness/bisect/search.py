@@ -22,6 +22,7 @@ from harness.bisect.findings import CaseFinding, Change, Culprit, FoundStep
 from harness.bisect.plan import Bisection, Step
 from harness.errors import RepositoryError
 from harness.overlay.git import Repository
+from harness.suite.parameters import case_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,8 +181,8 @@ class Search:
     # What came of it
 
     def _name(self, case: int) -> str:
-        named = zip(self._survey.param_names, self._cases[case], strict=False)
-        return " ".join([self._survey.name, *(f"{name}={text}" for name, text in named)])
+        labelled = dict(zip(self._survey.param_names, self._cases[case], strict=False))
+        return case_name(self._survey.name, labelled, " ")
 
     def _finding(self, case: int) -> CaseFinding:
         if len(self._groups) == 1:

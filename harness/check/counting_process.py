@@ -11,15 +11,15 @@ import contextlib
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused, decode, encode
-from harness.engine import client, valgrind_tools
+from harness.check.client import WORDS
+from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused, decode
+from harness.engine import client, line_process, valgrind_tools
 from harness.engine.configuration import memory_layout
 from harness.errors import CaseSkipped, HarnessError, SuiteError
 from harness.overlay import install
@@ -37,15 +37,7 @@ Choice = tuple[type[DeclaredWorkload], tuple[Any, ...]]
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what else is printed must not be taken for an answer
-    one_at_a_time = threading.Lock()
-
-    def send(message: Message) -> None:
-        with one_at_a_time:
-            answers.write(encode(message))
-            answers.flush()
-
+    send: Send = line_process.sender(WORDS)
     try:
         wanted: Chosen = decode(sys.stdin.buffer.readline())
         written = _last_written(Path(wanted.suite))

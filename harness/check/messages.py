@@ -9,6 +9,8 @@ import dataclasses
 import json
 from typing import Any
 
+from harness.suite.parameters import case_name
+
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
@@ -32,8 +34,7 @@ class CaseFacts:
     noise: float
 
     def __str__(self) -> str:
-        named = zip(self.names, self.parameters, strict=True)
-        return "  ".join([self.benchmark, *(f"{name}={value}" for name, value in named)])
+        return case_name(self.benchmark, dict(zip(self.names, self.parameters, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True)

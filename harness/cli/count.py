@@ -14,6 +14,7 @@ from harness.engine import client
 from harness.errors import CaseSkipped, HarnessError, StartError
 from harness.inside import notes
 from harness.suite import counting
+from harness.suite.parameters import assignments
 from harness.suite.selection import choose, foresee, foreseen, package
 from harness.waiting.client import count_there
 
@@ -74,7 +75,7 @@ def counted(arguments: argparse.Namespace, beginning: client.Beginning) -> int:
         wanted = choose(workload_class, arguments.param)
         for params in wanted:
             names = dict(zip(workload_class.param_names, workload_class.case(params).parameters, strict=True))
-            label = " ".join(f"{name}={value}" for name, value in names.items())
+            label = " ".join(assignments(names))
             try:
                 refused = workload_class.refused_here(params)
                 if refused is not None:

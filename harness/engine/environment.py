@@ -28,6 +28,11 @@ LET_THROUGH = (
 )
 
 
+def cpp_compiler() -> str | None:
+    """The C++ compiler that CXX names, else `g++`: its path, None where there is none."""
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
 def interpreter(statement: str) -> list[str]:
     """The command that runs `statement` in this interpreter, which sees only what the scratch folder shows."""
     # -P: what imports remember of the current folder would depend on the time at which files appeared in it.
@@ -53,7 +58,7 @@ def server_environment(sandbox: Sandbox, rules: Rules) -> dict[str, str]:
 def fingerprint(rules: Rules, counter: str, site: Path, facts: dict[str, str]) -> dict[str, str]:
     """What must match for two counts to be comparable, by name. `site` holds the packages that the server sees; `facts`
     are its own."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    compiler = cpp_compiler()
     facts_by_name = {
         "counting rules": str(COUNTING_RULES),
         "counter": counter,

@@ -1,12 +1,16 @@
-"""A process of the harness in another environment, spoken with over pipes, a line a message."""
+"""A process of the harness in another environment, spoken with over pipes, a line a message: both ends of that."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.errors import CountError
 from harness.system import processes
@@ -14,11 +18,22 @@ from harness.system import processes
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
 
 
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """How both ends write their messages. A `refusal` is the kind of message that has a `sentence` on why the process
+    cannot do what it is asked for."""
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+    refusal: type[Any]
+
+
 class LineProcess:
     """`main` of one of our modules, run by another interpreter with this very harness. What it prints besides goes to
     standard error. It dies with this process."""
 
-    def __init__(self, python: str, module: str) -> None:
+    def __init__(self, python: str, module: str, words: Words) -> None:
+        self._words = words
         self._process = subprocess.Popen(
             [python, "-P", "-c", _START.format(module=module), str(Path(__file__).parent.parent.parent)],
             stdin=subprocess.PIPE,
@@ -35,20 +50,33 @@ class LineProcess:
     ) -> None:
         self.end()
 
-    def send_line(self, line: bytes) -> None:
+    def begin(self, message: object) -> Any:
+        """Send the first message and receive its answer. The process ends where that fails. Raises CountError."""
+        try:
+            self.send(message)
+            return self.receive()
+        except BaseException:
+            self.end()
+            raise
+
+    def send(self, message: object) -> None:
+        """Send a message, and do not wait for an answer."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is gone, as its answer will tell
-            self._process.stdin.write(line)
+            self._process.stdin.write(self._words.encode(message))
             self._process.stdin.flush()
 
-    def receive_line(self) -> bytes:
-        """The next line. Raises CountError where there will be none."""
+    def receive(self) -> Any:
+        """The next message. Raises CountError where there will be none, and where it is a refusal."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
             raise CountError(f"the process that counts commits ended by itself (status {status}): see above")
-        return line
+        answer = self._words.decode(line)
+        if isinstance(answer, self._words.refusal):
+            raise CountError(answer.sentence)
+        return answer
 
     def end(self) -> None:
         """Kill it; its sessions see that and end."""
@@ -58,3 +86,18 @@ class LineProcess:
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+
+
+def sender(words: Words) -> Callable[[Any], None]:
+    """In such a process: what sends a message to whoever started it, from any thread. From here on, what is printed
+    besides goes to standard error, since nobody must take it for a message."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    one_at_a_time = threading.Lock()
+
+    def send(message: Any) -> None:
+        with one_at_a_time:
+            output.write(words.encode(message))
+            output.flush()
+
+    return send

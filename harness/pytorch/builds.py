@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 import importlib.util
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.engine.environment import cpp_compiler
 from harness.errors import StartError
 from harness.inside.definitions import TimerArgs
 from harness.inside.pytorch import built_files
@@ -165,7 +165,7 @@ class _Compiler:
 
     @classmethod
     def find(cls, cached: Path) -> _Compiler:
-        path = shutil.which(os.environ.get("CXX", "g++"))
+        path = cpp_compiler()
         if path is None:
             raise StartError("no C++ compiler (`g++`, or what CXX names) on PATH: install one (apt-get install g++)")
         torch: Any = importlib.import_module("torch")

@@ -16,6 +16,7 @@ from harness.profile.components import Components
 from harness.report import resolve, tables
 from harness.report.resolve import View, Wanted
 from harness.store.records import KeptCount
+from harness.suite.parameters import case_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _write(path: Path, run: Run, components: Components, title: str, before: Run
 
 
 def _label(count: KeptCount) -> str:
-    return "  ".join([count.record["benchmark"], *(f"{name}={value}" for name, value in count.parameters.items())])
+    return case_name(count.record["benchmark"], count.parameters)
 
 
 def _how(count: KeptCount) -> str:

@@ -6,7 +6,7 @@ nothing, and comparing arrays gives an array.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.inside.values import bare
@@ -27,6 +27,16 @@ def labels(values: Sequence[object]) -> list[str]:
             number += 1
             labelled[place] = f"{label} ({number})"
     return labelled
+
+
+def assignments(labelled: Mapping[str, str]) -> list[str]:
+    """Each parameter of a case with its label, written as --param takes it: `name=value`."""
+    return [f"{name}={label}" for name, label in labelled.items()]
+
+
+def case_name(benchmark: str, labelled: Mapping[str, str], gap: str = "  ") -> str:
+    """What people read a case as: its benchmark, then its parameters."""
+    return gap.join([benchmark, *assignments(labelled)])
 
 
 def _numbered(texts: list[str]) -> list[str]:

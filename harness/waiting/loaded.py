@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Container, Iterable
 from pathlib import Path
 
+from harness.engine.environment import cpp_compiler
 from harness.engine.sandbox import site_packages
 from harness.engine.valgrind import Valgrind
 
@@ -28,7 +29,7 @@ def _programs() -> list[Path]:
     """The interpreter and its library, the compiler, valgrind and its tools."""
     library = Path(str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME")))
     found = [Path(os.path.realpath(sys.executable)), *([library] if library.is_file() else [])]
-    compiler, simulator = shutil.which(os.environ.get("CXX", "g++")), shutil.which("valgrind")
+    compiler, simulator = cpp_compiler(), shutil.which("valgrind")
     if compiler is not None:
         found.append(Path(os.path.realpath(compiler)))
     if simulator is not None:
