@@ -8,12 +8,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from harness.engine import valgrind
 from harness.system import processes
+from tests.programs.unmarked import sitecustomize
 
 ROOT = Path(__file__).parent.parent
 SUITES = Path(__file__).parent / "suites"
@@ -27,7 +29,17 @@ sys.path[:0] = [
 RUNNING: set[str] = set()
 #: Tests with one of these marks may run valgrind. The others find a program in its place that fails.
 WITH_VALGRIND = {"valgrind", "asv", "torch", "torch_native"}
-PATH = os.environ["PATH"]
+#: Tests with one of these may run asv's program. In the others it ends as soon as it starts.
+WITH_ASV = {"asv", "torch"}
+#: Tests with one of these may import torch. The others find none, whatever ran before them in their process.
+WITH_TORCH = {"torch", "torch_native"}
+PATH, PYTHONPATH = os.environ["PATH"], os.environ.get("PYTHONPATH")
+#: Where the programs and the module lie that an unmarked test finds.
+UNMARKED = ROOT / "tests/programs/unmarked"
+#: torch's modules, while tests run that must not use them.
+_aside: dict[str, ModuleType] = {}
+REFUSING = sitecustomize.Refusing(lambda: not RUNNING & WITH_TORCH)
+sys.meta_path.insert(0, REFUSING)  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures, those of a module too
@@ -35,7 +47,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     RUNNING.clear()
     RUNNING.update(mark.name for mark in item.iter_markers())
     valgrind.find.cache_clear()
-    os.environ["PATH"] = PATH if RUNNING & WITH_VALGRIND else f"{ROOT / 'tests/programs/unmarked'}:{PATH}"
+    os.environ["PATH"] = PATH if RUNNING & WITH_VALGRIND else f"{UNMARKED}:{PATH}"
+    # Processes of a test of whole runs may import what they like.
+    refused = {"asv": not RUNNING & WITH_ASV, "torch": not RUNNING & (WITH_TORCH | WITH_ASV)}
+    os.environ[sitecustomize.VARIABLE] = " ".join(name for name, is_refused in refused.items() if is_refused)
+    folders = [str(UNMARKED) if any(refused.values()) else "", PYTHONPATH or ""]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    if not os.environ["PYTHONPATH"]:
+        del os.environ["PYTHONPATH"]
+    if RUNNING & WITH_TORCH:
+        sys.modules.update(_aside)
+        _aside.clear()
+    else:
+        torch = [name for name in sys.modules if name.partition(".")[0] == "torch"]
+        _aside.update({name: sys.modules.pop(name) for name in torch})
+    REFUSING.refused = 0
+
+
+def pytest_sessionfinish() -> None:
+    """What torch does as the process ends may need its modules."""
+    RUNNING.update(WITH_TORCH)
+    sys.modules.update(_aside)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,7 +103,6 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.delenv(name)
     processes.adopt_orphans()
     before = our_processes().keys()  # a module's own server, which outlives the test
-    had_torch = "torch" in sys.modules
 
     def left_running() -> list[str]:
         return [command for pid, command in our_processes().items() if pid not in before]
@@ -80,8 +111,7 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert wait_until(lambda: not left_running()), f"left running: {left_running()}"
     left = [path.name for path in temporary.iterdir() if path.name.startswith("harness-")]
     assert not left, f"left in the temporary folder: {left}"
-    if not had_torch and not RUNNING & {"torch", "torch_native"}:
-        assert "torch" not in sys.modules, "a test that imports torch is to be marked with it: pytest.mark.torch_native"
+    assert not REFUSING.refused, sitecustomize.SENTENCES["torch"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-// Two libraries for tests/engine/test_native.py: the inner one throws through the outer one. Loaded by dlopen.
+// Two libraries for tests/inside/test_native.py: the inner one throws through the outer one. Loaded by dlopen.
 #include <cpuid.h>
 #include <cstdint>
 #include <stdexcept>

@@ -1,4 +1,4 @@
-"""What tests/engine/test_native.py runs under valgrind: what must work while code runs on the processor itself.
+"""What tests/inside/test_native.py runs under valgrind: what must work while code runs on the processor itself.
 
 Called with the folder of the extension and of the libraries, and with what is to be done; prints an object of answers.
 """
