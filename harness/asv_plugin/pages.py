@@ -11,11 +11,11 @@ reads what it is asked for; links to it hold the commit's hash, and so stay vali
     <html>/numbers.js, elements.js, escaped.js, asv_link.js, asv_dark.css
     <html>/reasons/index.json                                      commits, oldest first, and what there is of each
     <html>/reasons/<commit>/<environment>/index.json.gz            its cases' numbers
-    <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (pages.py)
-    <html>/scripts/                                                asv's third-party scripts (site_scripts.py)
+    <html>/reasons/<commit>/<environment>/<benchmark>.json.gz      their profiles (case_pages.py)
+    <html>/scripts/                                                asv's third-party scripts (third_party.py)
 
 Environments and benchmarks have in these paths the names that `_file_name` makes. What asv wrote is mended where it
-takes names for HTML (asv_scripts.py), and while this plugin is in use asv's terminal is guarded (asv_terminal.py).
+takes names for HTML (page_scripts.py), and while this plugin is in use asv's terminal is guarded (terminal.py).
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ def setup() -> None:
 
 
 class Reasons(OutputPublisher):  # type: ignore[misc]
+    """Writes the overview and the reasons beside asv's own pages, when `asv publish` has written those. asv finds the
+    class among the subclasses of OutputPublisher, and takes the attributes for a page of its own kind."""
+
     name = "reasons"
     button_label = "Reasons"
     description = "Where the instructions go, and what moved"

@@ -1,7 +1,7 @@
-"""asv's side of a bisection: its configuration, the environment that counts, and the results that it saves and reads.
+"""asv's part of a check and a bisection: read asv's configuration, make its environments, read and add to its results.
 
-asv is a library in this package, and in no other. A saved result is taken as known only if the record that was kept
-beside it (see store/records.py) says that it was counted on the same binaries.
+asv is used here as a library. A result that asv has saved says nothing of the wheel that it was counted on, so it is
+taken only if the record that was stored beside it (see store/records.py) says that it was counted on the same binaries.
 """
 
 from __future__ import annotations

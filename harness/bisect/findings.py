@@ -111,8 +111,9 @@ class FoundStep:
 
 @dataclasses.dataclass(frozen=True)
 class CaseFinding:
-    """What came of one case. `ends` are the counts at the range's ends, None if it has no two that can be counted;
-    `same` says that nothing had to be."""
+    """The result of a search for one case. `ends` is its change from the first to the last commit that can be counted.
+    It is None if there are no two such commits, or if none had to be counted: all have the same files (`same`). `steps`
+    are where it changed, and `why` says what limits the answer."""
 
     case: str
     ends: Change | None

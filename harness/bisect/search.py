@@ -40,7 +40,7 @@ _DOUBTFUL = 2
 
 
 class _Key(NamedTuple):
-    """What is counted: a point, with what, in which memory layout."""
+    """One count of a case: at which point of the range, by which counter, in which memory layout."""
 
     point: int
     counter: str
@@ -48,6 +48,9 @@ class _Key(NamedTuple):
 
 
 class Search:
+    """One search: what is known of the points of a range, and what to count next. Points are numbers, oldest first;
+    commits next to each other with equal trees are one point."""
+
     def __init__(self, project: AsvProject, process: ProbingProcess, repository: Repository, options: Options) -> None:
         self._project = project
         self._process = process

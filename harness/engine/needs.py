@@ -51,6 +51,8 @@ class BuildProcess:
 
 
 class Needs:
+    """The needs of a supervisor's cases: which are built, which are being built, and which cases wait for that."""
+
     def __init__(self, sandbox: Sandbox, environment: dict[str, str]) -> None:
         self.running: list[BuildProcess] = []
         self._sandbox = sandbox

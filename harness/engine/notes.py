@@ -1,6 +1,7 @@
-"""Sentences about what was seen beside a number: what it does not hold, and what it hangs on. Pure.
+"""Word the notes that stand beside a number: what it does not contain, and what it depends on. Pure.
 
-All this is legitimate for a workload to do.
+A worker and a server count what they see (child processes, threads, reads of the clock); here this becomes sentences.
+A workload may do all of it, so a note is no fault: it says how far the number can be trusted.
 """
 
 from __future__ import annotations

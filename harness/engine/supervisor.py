@@ -45,6 +45,9 @@ _NOT_READY = f"the fork server was not ready after {_START_SECONDS:.0f} s"
 
 
 class Supervisor:
+    """Takes requests for cases and answers each with its count. It keeps the servers, the workers that count, the
+    processes that build, and what has become of each case; one loop (`run`) waits for all of them at once."""
+
     def __init__(self, configuration: Configuration, sandbox: Sandbox, listener: socket.socket) -> None:
         self._configuration = configuration
         self._sandbox = sandbox

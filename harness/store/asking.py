@@ -1,4 +1,7 @@
-"""What whoever asks for a count does with the answer: keep what it left, or say why there is none."""
+"""Ask a supervisor for a count, and store what it sends back: the count and its profile, or the evidence of a failure.
+
+The files that an answer names last only until the connection is closed, so whoever asks has to store them at once.
+"""
 
 from __future__ import annotations
 

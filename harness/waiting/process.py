@@ -54,6 +54,9 @@ class _Child:
 
 
 class WaitingProcess:
+    """Listens in a folder for requests of `harness count`, one at a time. It forks a child for each, which runs the
+    command with the session that an earlier one has left, and it ends after some minutes in which nobody has asked."""
+
     def __init__(self, folder: Path, listener: socket.socket, minutes: float, run: Command) -> None:
         self._run = run
         self._folder = folder

@@ -1,4 +1,4 @@
-// Shows what asv_pages.py has published, as the address asks: commits, one commit's cases, one case's profile.
+// Shows what pages.py has published, as the address asks: commits, one commit's cases, one case's profile.
 //
 //     reasons.html                                              all commits
 //     reasons.html#commit=HASH                                  one commit, the benchmarks that moved first
@@ -53,7 +53,7 @@ async function fetchJson(path) {
     return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-// As asv_pages.py names files; and that, in an address, once more.
+// As pages.py names files; and that, in an address, once more.
 const file = (name) => encodeURIComponent(encodeURIComponent(name).replace(/^\./, "%2E"));
 const folder = (commit, environment) => `reasons/${commit}/${file(environment)}`;
 const texts = (parameters) => Object.entries(parameters).map(([name, value]) => `${name}=${value}`).join(", ");
