@@ -39,7 +39,7 @@ UNMARKED = ROOT / "tests/programs/unmarked"
 #: torch's modules, while tests run that must not use them.
 _aside: dict[str, ModuleType] = {}
 REFUSING = sitecustomize.Refusing(lambda: not RUNNING & WITH_TORCH)
-sys.meta_path.insert(0, REFUSING)  # type: ignore[arg-type]
+sys.meta_path.insert(0, REFUSING)
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures, those of a module too

@@ -46,4 +46,4 @@ if __name__ == "sitecustomize" and "asv" in _names and runs_asv(sys.orig_argv):
     os.write(2, f"{SENTENCES['asv']}\n".encode())
     os._exit(1)
 if __name__ == "sitecustomize" and "torch" in _names:
-    sys.meta_path.insert(0, Refusing(lambda: True))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Refusing(lambda: True))
