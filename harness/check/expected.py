@@ -29,7 +29,10 @@ class Expected:
 
     def base(self, case: CaseFacts, head: CaseCounted) -> CaseCounted | None:
         """What the file expects of a case that was counted as `head` was; None where it has no count of the case. Where
-        it has none of that fingerprint, the count is that of the nearest one, under which it is not comparable."""
+        it has none of that fingerprint, the count is that of the nearest one, under which it is not comparable. Of what
+        `head` could not count, it expects nothing: other machines, which can, may share the file."""
+        if head.instructions is None:
+            return None
         count = self.table.get(str(case), head.fingerprint)
         if count is not None:
             return dataclasses.replace(head, instructions=count, metrics={}, notes=(), folder=None, earlier=False)

@@ -58,6 +58,12 @@ def test_a_fingerprint_that_the_file_lacks_is_never_green():
     assert verdicts.status([verdict]) == verdicts.CANNOT_TELL
 
 
+def test_what_is_skipped_here_and_counted_on_another_machine_is_skipped_and_not_gone():
+    verdict = verdict_of(made((CASE, counted(1000.0, THERE))), counted(None, {}, skipped="no CUDA device"))
+    assert verdict.kind is Kind.SKIPPED and verdict.why == "no CUDA device"
+    assert status([verdict, verdict_of(made((OTHER, counted(5.0))), counted(5.0), OTHER)]) == 0
+
+
 def test_several_machines_stand_side_by_side_a_line_a_case():
     expected = made((OTHER, counted(5.0)), (CASE, counted(1000.0)), (CASE, counted(2000.0, THERE)))
     lines = expected.table.text().splitlines()
