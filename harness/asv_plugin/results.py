@@ -130,6 +130,11 @@ class AsvProject:
         return private_parts.folder_of_repository(self._repository)
 
     @property
+    def name(self) -> str:
+        """What the configuration calls the project whose commits it counts."""
+        return str(self._configuration.project)
+
+    @property
     def suite(self) -> Path:
         return Path(self._configuration.benchmark_dir).resolve()
 

@@ -86,8 +86,9 @@ def _last_written(suite: Path) -> float:
 
 def _do(run: _JobRun, folders: install.TreeFolders | None) -> None:
     """Count a job and report on all of it, whatever happens: who asked waits for that."""
-    folder = None if folders is None else folders.lend()
+    folder = None
     try:
+        folder = None if folders is None else folders.lend()
         run.count(folder)
     except (HarnessError, OSError) as error:
         run.fail(str(error))
@@ -118,7 +119,7 @@ class _JobRun:
         settings |= memory_layout(job.memory_layout)
         if job.repository is not None and folder is not None:
             repository = Repository(Path(job.repository))
-            wheel = install.choose(repository, job.commit, None if job.wheels is None else Path(job.wheels))
+            wheel = install.choose(repository, job.wheel_for, None if job.wheels is None else Path(job.wheels))
             self._record = install.make(repository, job.commit, wheel, folder)
             settings["overlay"] = str(folder)
         missing = [case for case in job.cases if not self._report_refused(case) and not self._report_kept(case)]

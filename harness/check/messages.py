@@ -52,8 +52,8 @@ class Cases:
 class Job:
     """Check to counting process: count these cases, with so many workers at once, of a commit's Python on a wheel's
     binaries, or of what the environment has installed (`repository` None). `wheels` tells where the wheels are of which
-    the commit takes the nearest older one, None stands for the one that pip installed. `memory_layout` 0 is the one
-    that everybody counts in. What is counted in that is kept in asv's folder `keep` under asv's name of the
+    the commit `wheel_for` takes the nearest older one, None stands for the one that pip installed. `memory_layout` 0 is
+    the one that everybody counts in. What is counted in that is kept in asv's folder `keep` under asv's name of the
     `environment`, and what is kept there of a commit is given again unless it is to be counted `anew`."""
 
     serial: int
@@ -67,6 +67,7 @@ class Job:
     keep: str
     environment: str
     anew: bool = False
+    wheel_for: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -322,13 +322,8 @@ class _Counting:
             keep=str(subject.keep),
             environment=subject.environment_name(options.counter if counter == "frames" else counter),
             anew=options.anew,
+            wheel_for=subject.wheel_for,
         )
-
-    @property
-    def fingerprint(self) -> dict[str, str]:
-        """How both sides were counted: the first fingerprint that came, less what is compared."""
-        first: Mapping[str, str] = next(iter(self._fingerprints.values()), {})
-        return {name: value for name, value in first.items() if name not in verdicts.SUBJECT}
 
     def packages(self) -> list[str]:
         """The packages that differ between the sides: a line each."""

@@ -21,19 +21,36 @@ from harness.system import asv_folder, interpreter
 
 BASE, HEAD = "base", "head"
 _FILES_SHOWN = 5
+#: By these files a commit of this suite is known.
+_THIS_SUITE = ("asv.conf.json", "harness/__init__.py")
 _SAME = "both sides install the same, and this suite counts both: a difference would be noise"
 _NOTHING = "nothing is to be compared; name an older commit, such as HEAD~1"
 
 
 @dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where the code of a side is from: the `project` as its configuration calls it, and the `repository` where it is
+    hosted. `commit` is the one that is counted, or on which its edits (`edited`) were made. `version` is that of an
+    environment's torch. What is not known is ""."""
+
+    project: str
+    repository: str = ""
+    commit: str = ""
+    edited: bool = False
+    version: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Side:
     """One side: the interpreter that counts it, and what people call it. `commit` is its hash; "" for an environment
-    and for expected counts. `binaries` are those that its Python lay over, None where it lay over none."""
+    and for expected counts. `binaries` are those that its Python lay over, None where it lay over none. `origin` is
+    None for expected counts."""
 
     name: str
     python: str = ""
     commit: str = ""
     binaries: str | None = None
+    origin: Origin | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +58,8 @@ class Subject:
     """What is counted, by the side's name, and where it is kept: in asv's folder `keep`, under the name that
     `environment_name` gives for a counter. `clone` is the repository whose Python is laid over a wheel, None where each
     side has an environment of its own. `pins`: each commit names what is installed, so that the packages are what is
-    compared. `remarks` are to be said with the answer."""
+    compared. `remarks` are to be said with the answer. `wheel_for` is the commit that chooses the wheel for all sides:
+    on wheels of their own, what the binaries changed would be taken for a change of the Python."""
 
     sides: Mapping[str, Side]
     suite: Path
@@ -50,6 +68,7 @@ class Subject:
     clone: Path | None = None
     pins: bool = False
     remarks: tuple[str, ...] = ()
+    wheel_for: str = ""
 
 
 def of_commits(config: Path, clone: Path | None, base: str | None, head: str | None) -> Subject:
@@ -69,6 +88,7 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
         raise RepositoryError(f"{same}: {_NOTHING}")
     hashes = [commit for commit, _ in commits.values()]
     if project.lays_over:
+        _refuse_this_suite(repository, hashes[-1])
         clone, remarks = repository.path, tuple(_out_of_sight(repository, hashes))
         pythons = dict.fromkeys(hashes, project.python(commits[HEAD][0]))
     else:
@@ -76,14 +96,22 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
         remarks = (_SAME,) if len(hashes) > 1 and len(set(pythons.values())) == 1 else ()
         new = [] if head is not None else [name for name in repository.untracked() if name != f"{asv_folder.NAME}/"]
         remarks += (f"not in head: files that git does not know ({_listed(new)}); `git add` them",) if new else ()
+    hosted = repository.origin or project.name
+
+    def side(commit: str, text: str, based_on: str) -> Side:
+        origin = Origin(project.name, hosted, based_on, edited=commit != based_on)
+        return Side(text, pythons[commit], commit, origin=origin)
+
+    bases = {BASE: hashes[0], HEAD: repository.commit("HEAD") if head is None else hashes[-1]}
     return Subject(
-        {name: Side(text, pythons[commit], commit) for name, (commit, text) in commits.items()},
+        {name: side(commit, text, bases[name]) for name, (commit, text) in commits.items()},
         project.suite,
         project.keep,
         project.environment_name,
         clone,
         not project.lays_over,
         remarks,
+        _older_than_all(repository, hashes) if project.lays_over else "",
     )
 
 
@@ -95,6 +123,22 @@ def _named(repository: Repository, name: str) -> tuple[str, str]:
 def _working_tree(repository: Repository) -> tuple[str, str]:
     commit, at = repository.snapshot(pytorch_files.PACKAGES), repository.commit("HEAD")
     return commit, f"the working tree: {at[:10]} {'with its edits' if commit != at else 'without edits'}"
+
+
+def _older_than_all(repository: Repository, commits: Sequence[str]) -> str:
+    """The commit that all of these grew out of, which is the base itself where head continues it; the base where the
+    history at hand shows none."""
+    return repository.common_ancestor(commits[0], commits[-1]) or commits[0]
+
+
+def _refuse_this_suite(repository: Repository, commit: str) -> None:
+    """Raises RepositoryError where the commit is one of this suite, and not of PyTorch."""
+    is_ours = repository.files(commit, _THIS_SUITE).keys() == set(_THIS_SUITE)
+    if is_ours and not repository.files(commit, pytorch_files.PACKAGES):
+        raise RepositoryError(
+            f"{repository.path} holds this suite, and no Python of torch: with `--config asv.conf.json` its pins of "
+            "torch are compared; else name a clone of PyTorch with --repo"
+        )
 
 
 def _out_of_sight(repository: Repository, commits: Sequence[str]) -> Iterator[str]:
@@ -136,7 +180,10 @@ def _environment(python: str) -> Side:
     words, complaint = _asked(path, statement)
     if len(words) < 2:
         raise StartError(f"the environment of {path} has no torch: {complaint}")
-    return Side(f"torch {words[0]} ({words[1][:10]}) in {path}", path)
+    commit = words[1] if len(words) == 2 else ""
+    return Side(
+        f"torch {words[0]} ({words[1][:10]}) in {path}", path, origin=Origin("pytorch", commit=commit, version=words[0])
+    )
 
 
 def _asked(python: str, statement: str) -> tuple[list[str], str]:

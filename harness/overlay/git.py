@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import tempfile
@@ -38,6 +39,14 @@ _NOBODY = {
     for role in ("AUTHOR", "COMMITTER")
     for field, value in (("NAME", "harness"), ("EMAIL", "harness@localhost"), ("DATE", "2000-01-01T00:00:00+0000"))
 }
+#: The address of a repository on a host, by a protocol or as ssh has it; the name is the path there.
+_ADDRESS = re.compile(r"(?:(?:https?|ssh|git)://[^/]+/|[^/:]+:)(?!/)(?P<name>.+?)(?:\.git)?/*")
+
+
+def hosted_name(address: str) -> str | None:
+    """The path of a repository on its host, without who asks for it; None for an address that names no host. Pure."""
+    known = _ADDRESS.fullmatch(address)
+    return known and known["name"]
 
 
 class Repository:
@@ -84,6 +93,11 @@ class Repository:
     def are_related(self, one: str, other: str) -> bool:
         """Whether the history at hand shows a commit that both contain."""
         return self._run("merge-base", one, other).returncode == 0
+
+    def common_ancestor(self, one: str, other: str) -> str | None:
+        """The newest commit that both contain, None where the history at hand shows none."""
+        result = self._run("merge-base", one, other)
+        return result.stdout.decode().strip() if result.returncode == 0 else None
 
     def distance(self, older: str, newer: str) -> int:
         """How many commits `newer` contains that `older` does not."""
@@ -139,6 +153,12 @@ class Repository:
     def untracked(self) -> list[str]:
         """What git neither knows nor ignores in the working tree: files, and folders that hold nothing else."""
         return self.ask("ls-files", "--others", "--exclude-standard", "--directory", "-z").split("\0")[:-1]
+
+    @property
+    def origin(self) -> str | None:
+        """What `origin` is called where it is hosted, as in pytorch/pytorch; None where it has no such name."""
+        result = self._run("config", "--get", "remote.origin.url")
+        return hosted_name(os.fsdecode(result.stdout).strip()) if result.returncode == 0 else None
 
     # Contents
 

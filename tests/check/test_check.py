@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import our_processes, wait_until
-from tests.histories import small_wheel
+from tests.histories import History, small_wheel
 from tests.made_up import Project
 
 pytestmark = pytest.mark.asv
@@ -176,6 +176,20 @@ def test_wrong_arguments_are_status_2(project, words, sentence):
     assert answer.returncode == 2 and sentence in answer.stderr
 
 
+def test_both_sides_lie_over_one_wheel_where_another_begins_between_them(project):
+    """The later wheel's binaries take twice the turns."""
+    history, folder = project.history, project.folder / "several"
+    small_wheel(history, history.commits["good"], folder, "1.0", times=1)
+    small_wheel(history, history.commits["native 11"], folder, "1.1", times=2)
+    facts = told(project.check("mended", "comment 12", "--wheels", str(folder), "--json"), 0)
+    assert facts["verdict"] == "2 unchanged, 1 skipped"
+    for side in ("base", "head"):
+        assert facts[side]["binaries"].startswith(f"torch 1.0 (commit {history.commits['good'][:10]}): ")
+    assert facts["notes"][0].startswith("out of sight: native files differ between base and head")
+    after = told(project.check("native 11", "comment 12", "--wheels", str(folder), "--json"), 0)
+    assert after["head"]["binaries"].startswith("torch 1.1 ")
+
+
 def test_nothing_measured_is_never_green(project):
     answer = project.check("good", "nn 17", "--bench", "gpu")
     assert answer.returncode == 4 and answer.stdout.rstrip().splitlines()[-1].startswith("1 skipped")
@@ -223,6 +237,18 @@ def test_a_case_that_is_gone_is_not_green(edited):
     edited.history.edit("torch/__init__.py", lambda text: text.replace("from torch.another import other\n", gone))
     facts = told(edited.check("HEAD", "--json"), 4)
     assert verdicts(facts) == {"other": "gone", "work": "unchanged", "gpu": "skipped"}
+
+
+def test_a_clone_of_this_suite_is_told_what_compares_its_pins(project, tmp_path):
+    suite = History(tmp_path / "suite")
+    for name in ("asv.conf.json", "harness/__init__.py", "requirements.txt"):
+        suite.write(name, "")
+    suite.commit("before")
+    suite.write("requirements.txt", "torch==2.13.0\n")
+    suite.commit("after")
+    answer = project.check("HEAD~1", "HEAD", "--repo", str(suite.folder))
+    assert answer.returncode == 1 and answer.stdout == ""
+    assert "holds this suite, and no Python of torch: with `--config asv.conf.json` its pins" in answer.stderr
 
 
 def test_another_clone_than_the_configurations_can_be_named(project, tmp_path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.errors import RepositoryError
-from harness.overlay.git import Repository
+from harness.overlay.git import Repository, hosted_name
 from tests.histories import History
 
 
@@ -33,6 +33,39 @@ def test_files_contents_and_links(history):
     assert repository.contents([files["torch/a.py"], files["torch/link.py"]]) == [b"1\n", b"1\n"]
     with pytest.raises(RepositoryError, match="lacks the file contents 1111.*the clone is incomplete"):
         repository.contents(["1" * 40])
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://github.com/pytorch/pytorch.git", "pytorch/pytorch"),
+        ("https://somebody:secret@github.com/pytorch/pytorch/", "pytorch/pytorch"),
+        ("ssh://git@host:22/group/part/name.git", "group/part/name"),
+        ("git@github.com:owner/name.git", "owner/name"),
+        ("/home/somebody/pytorch", None),
+        ("../pytorch", None),
+        ("file:///srv/pytorch.git", None),
+        ("", None),
+    ],
+)
+def test_a_repository_is_called_by_its_path_on_its_host(address, name):
+    assert hosted_name(address) == name
+
+
+def test_where_a_clone_is_from(history):
+    assert Repository(history.folder).origin is None
+    history.git("remote", "add", "origin", "https://github.com/owner/name")
+    assert Repository(history.folder).origin == "owner/name"
+
+
+def test_the_newest_commit_that_two_contain(history):
+    repository, commits = Repository(history.folder), history.commits
+    history.git("checkout", "--quiet", "-b", "branch", commits["docs"])
+    branch = history.commit("on a branch")
+    assert repository.common_ancestor(branch, commits["renamed"]) == commits["docs"]
+    assert repository.common_ancestor(commits["first"], branch) == commits["first"]
+    history.git("checkout", "--quiet", "--orphan", "other")
+    assert repository.common_ancestor(history.commit("unrelated"), branch) is None
 
 
 def test_what_changed_and_what_touched(history):
