@@ -15,11 +15,11 @@ class ProbingProcess(LineProcess):
 
     def __init__(self, python: str, wanted: protocol.Range) -> None:
         super().__init__(python, "harness.bisect.probing_process", WORDS)
-        self.survey: protocol.Survey = self.begin(wanted)
+        self.survey: protocol.Survey = self.begin(wanted, protocol.Survey)
 
     def probe(self, probes: Sequence[protocol.Probe]) -> Iterator[protocol.Probed]:
         """Count them all at once; the answers as they come."""
         for probe in probes:
             self.send(probe)
         for _ in probes:
-            yield self.receive()
+            yield self.receive(protocol.Probed)

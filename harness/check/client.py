@@ -16,7 +16,7 @@ class CountingProcess(LineProcess):
 
     def __init__(self, python: str, wanted: Chosen) -> None:
         super().__init__(python, "harness.check.counting_process", WORDS)
-        answer: Cases = self.begin(wanted)
+        answer: Cases = self.begin(wanted, Cases)
         self.cases, self.frames, self.others = answer.cases, answer.frames, answer.others
 
     def do(self, jobs: Sequence[Job]) -> Iterator[CaseCounted | JobDone]:
@@ -25,7 +25,7 @@ class CountingProcess(LineProcess):
             self.send(job)
         waiting = {job.serial for job in jobs}
         while waiting:
-            answer: CaseCounted | JobDone = self.receive()
+            answer: CaseCounted | JobDone = self.receive(CaseCounted, JobDone)
             if isinstance(answer, JobDone):
-                waiting.remove(answer.serial)
+                waiting.discard(answer.serial)
             yield answer

@@ -28,7 +28,7 @@ from harness.check.noise import Layouts, Measured
 from harness.check.reasons import reason
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, Reason, Sides, Verdict
-from harness.errors import HarnessError, SuiteError
+from harness.errors import CountError, HarnessError, SuiteError
 
 #: What was counted: by side and memory layout, by case.
 _Reports = dict[tuple[str, int], dict[int, CaseCounted]]
@@ -180,6 +180,8 @@ class _Counting:
         self.binaries: dict[str, str] = {}
         self._fingerprints: dict[str, dict[str, str]] = {}
         self.notes: dict[str, None] = {}
+        #: How both sides were counted.
+        self.fingerprint: dict[str, str] = {}
 
     def _common_cases(self) -> tuple[CaseFacts, ...]:
         """The cases, by the same numbers for every process. Raises SuiteError."""
@@ -214,6 +216,7 @@ class _Counting:
         reports = self._count(cases, counter)
         self.heads = {self._cases[number]: report for number, report in reports[HEAD, 0].items()}
         both = {number: self._pair(number, reports) for number in cases}
+        self.fingerprint = verdicts.in_common(both.values())
         doubtful = [number for number, pair in both.items() if verdicts.is_doubtful(pair)]
         if doubtful:
             _say(
@@ -244,9 +247,13 @@ class _Counting:
         if not moved or self._expected is not None:
             return [None] * len(found)
         _say(f"{len(moved)} moved: counted by function")
-        reports = self._count(
-            moved, "frames" if all(process.frames for process in self._processes.values()) else "callgrind"
-        )
+        counter = "frames" if all(process.frames for process in self._processes.values()) else "callgrind"
+        try:
+            reports = self._count(moved, counter)
+        except HarnessError as error:  # the verdicts are known, and stay
+            lacking = Reason(lacking=str(error).partition("\n")[0])
+            _say(f"no reasons can be told: {lacking.lacking}")
+            return [lacking if number in moved else None for number in range(len(found))]
         return [
             reason(reports[BASE, 0][number], reports[HEAD, 0][number]) if number in moved else None
             for number in range(len(found))
@@ -294,6 +301,8 @@ class _Counting:
                 messages.put(None)
             except HarnessError as error:
                 messages.put(error)
+            except Exception as error:  # without it who asked would wait for ever
+                messages.put(CountError(f"the process that counts commits was not understood: {error!r}"))
 
         for python in by_process:
             threading.Thread(target=listen, args=(python,), daemon=True).start()

@@ -92,7 +92,7 @@ class Reason:
 class Verdict:
     """What is said of one case. `change` is there where both sides were counted, and `elsewhere` is the same in other
     memory layouts; a change up to `noise` is none. `why` explains the verdict, where it needs that; `notes` stand
-    beside the numbers."""
+    beside the numbers. Where head alone was counted, `head_alone` is that count, and `head_metrics` are its metrics."""
 
     case: CaseFacts
     kind: Kind
@@ -103,6 +103,13 @@ class Verdict:
     notes: tuple[str, ...] = ()
     metrics: tuple[tuple[str, Change], ...] = ()
     reason: Reason | None = None
+    head_alone: float | None = None
+    head_metrics: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def head(self) -> float | None:
+        """The head's count, None where it was not counted."""
+        return self.head_alone if self.change is None else self.change.head
 
     @property
     def moved(self) -> bool:
@@ -136,6 +143,17 @@ class Sides:
         ]
 
 
+def in_common(pairs: Iterable[Sides]) -> dict[str, str]:
+    """The facts that are the same on both sides of every case, less those that tell which commit was counted."""
+    fingerprints = [report.fingerprint for pair in pairs for report in (pair.base, pair.head) if report.fingerprint]
+    first: Mapping[str, str] = fingerprints[0] if fingerprints else {}
+    return {
+        name: value
+        for name, value in first.items()
+        if name not in OF_THE_COMMIT and all(facts.get(name) == value for facts in fingerprints)
+    }
+
+
 def pinned(fingerprint: Mapping[str, str]) -> tuple[str, ...]:
     """The facts that may differ where each commit names what is installed: all packages."""
     return (*SUBJECT, *(name for name in fingerprint if name.startswith(_PACKAGE)))
@@ -161,16 +179,21 @@ def judge(case: CaseFacts, sides: Sides) -> Verdict:
     base, head, change = sides.base, sides.head, sides.change
     if base.failed is not None or head.failed is not None:
         reasons = [f"{side}: {report.failed}" for side, report in (("base", base), ("head", head)) if report.failed]
-        return Verdict(case, Kind.FAILED, sides.noise, why="\n".join(dict.fromkeys(reasons)))
+        return _without_change(case, sides, Kind.FAILED, "\n".join(dict.fromkeys(reasons)))
     if change is None:
-        kind, why = _one_sided(base, head)
-        return Verdict(case, kind, sides.noise, why=why)
+        return _without_change(case, sides, *_one_sided(base, head))
     notes = tuple(dict.fromkeys([*base.notes, *head.notes]))
     metrics = tuple(
         (name, Change(base.metrics[name], value)) for name, value in head.metrics.items() if name in base.metrics
     )
     kind, why, elsewhere = _compared(sides, change)
     return Verdict(case, kind, sides.noise, change, elsewhere, why, notes, metrics)
+
+
+def _without_change(case: CaseFacts, sides: Sides, kind: Kind, why: str) -> Verdict:
+    head = sides.head
+    metrics = tuple(head.metrics.items())
+    return Verdict(case, kind, sides.noise, why=why, head_alone=head.instructions, head_metrics=metrics)
 
 
 def _one_sided(base: CaseCounted, head: CaseCounted) -> tuple[Kind, str]:
@@ -228,6 +251,11 @@ def status(verdicts: Sequence[Verdict]) -> int:
     if not measured or kinds & {Kind.NOT_COMPARABLE, Kind.TOO_SMALL, Kind.GONE}:
         return CANNOT_TELL
     return NOTHING_REGRESSED
+
+
+def with_failure(status: int) -> int:
+    """The exit status where something could not be done besides: what is known to be worse comes first."""
+    return REGRESSED if status == REGRESSED else BROKEN
 
 
 def status_of_update(verdicts: Sequence[Verdict]) -> int:

@@ -50,11 +50,12 @@ class LineProcess:
     ) -> None:
         self.end()
 
-    def begin(self, message: object) -> Any:
-        """Send the first message and receive its answer. The process ends where that fails. Raises CountError."""
+    def begin(self, message: object, kind: type[Any]) -> Any:
+        """Send the first message and receive its answer, which is of this kind. The process ends where that fails.
+        Raises CountError."""
         try:
             self.send(message)
-            return self.receive()
+            return self.receive(kind)
         except BaseException:
             self.end()
             raise
@@ -66,16 +67,24 @@ class LineProcess:
             self._process.stdin.write(self._words.encode(message))
             self._process.stdin.flush()
 
-    def receive(self) -> Any:
-        """The next message. Raises CountError where there will be none, and where it is a refusal."""
+    def receive(self, *kinds: type[Any]) -> Any:
+        """The next message, of one of these kinds. Raises CountError where it is another, a refusal or no message, and
+        where there will be none."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line:
+        if not line.endswith(b"\n"):  # it ended, maybe in the middle of one
             status = self._process.wait()
             raise CountError(f"the process that counts commits ended by itself (status {status}): see above")
-        answer = self._words.decode(line)
+        try:
+            answer = self._words.decode(line)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CountError(
+                f"the process that counts commits answered {line[:80]!r}, which is no message: {error!r}"
+            ) from None
         if isinstance(answer, self._words.refusal):
             raise CountError(answer.sentence)
+        if not isinstance(answer, kinds):
+            raise CountError(f"the process that counts commits answered {type(answer).__name__}, which was not asked for")
         return answer
 
     def end(self) -> None:

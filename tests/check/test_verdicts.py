@@ -179,6 +179,33 @@ def test_the_measured_noise_decides():
     assert judge(CASE, quiet).kind is Kind.REGRESSED and judge(CASE, sides(1000, 1003.5)).kind is Kind.UNCHANGED
 
 
+def test_what_head_alone_was_counted_of_has_its_count():
+    absent, head = counted(None, skipped="too old"), counted(1000.0, metrics={"total": 2.0})
+    new = judge(CASE, both(absent, head))
+    assert (new.kind, new.head, new.head_metrics) == (Kind.NEW, 1000.0, (("total", 2.0),))
+    assert judge(CASE, both(counted(None, failed="no"), head)).head == 1000.0
+    assert judge(CASE, both(head, absent)).head is None
+    assert judge(CASE, sides(1000, 2000)).head == 2000
+
+
+def test_both_sides_have_in_common_what_is_equal_for_every_case():
+    here = {**ALIKE, "python of commit": "a" * 40, "torch": "2.13.0"}
+    pairs = [
+        both(counted(fingerprint={**here, "stage": "1"}), counted(fingerprint={**here, "stage": "1"})),
+        both(counted(fingerprint={**here, "stage": "2"}), counted(fingerprint={**here, "stage": "2", "own": "x"})),
+        both(counted(None, fingerprint={}, skipped="no GPU"), counted(None, fingerprint={}, failed="no")),
+    ]
+    assert verdicts.in_common(pairs) == {**ALIKE, "torch": "2.13.0"}
+    apart = both(counted(fingerprint=here), counted(fingerprint={**here, "python": "3.12"}))
+    assert verdicts.in_common([*pairs, apart]) == {"counter": "readable", "torch": "2.13.0"}
+    assert verdicts.in_common([]) == {}
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 1), (1, 1), (3, 3), (4, 1)])
+def test_what_is_worse_comes_before_what_could_not_be_done(status, expected):
+    assert verdicts.with_failure(status) == expected
+
+
 def test_packages_are_the_subject_where_each_commit_pins_them():
     base = counted(fingerprint={**ALIKE, "package numpy": "2.4.5", "package torch": "2.12.0"})
     head = counted(fingerprint={**ALIKE, "package numpy": "2.4.6", "package torch": "2.13.0"})
