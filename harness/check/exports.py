@@ -19,7 +19,8 @@ from xml.etree import ElementTree
 from harness.check import verdicts
 from harness.check.formats import instructions, percent
 from harness.check.run import Checked
-from harness.check.verdicts import Change, Kind, Verdict
+from harness.check.sides import Side
+from harness.check.verdicts import Kind, Verdict
 
 UNIT = "instructions"
 #: What JUnit has for a verdict that is not simply passed.
@@ -101,12 +102,14 @@ def as_pytorch_records(checked: Checked) -> str:
 
 
 def _records(checked: Checked, verdict: Verdict) -> Iterator[dict[str, Any]]:
-    if verdict.change is None:
-        return
+    """Where head alone was counted, there is no target."""
     case = verdict.case
-    changes = [(UNIT, verdict.change), *verdict.metrics]
-    for name, change in changes:
-        exact = {"exact": repr(change.head), "base": repr(change.base), "verdict": verdict.kind.value}
+    for name, head, base in _figures(verdict):
+        exact = {"exact": repr(head), "verdict": verdict.kind.value}
+        target: dict[str, Any] = {}
+        if base is not None:
+            exact["base"] = repr(base)
+            target["target_value"] = base
         yield {
             "schema_version": "v3",
             "benchmark": {
@@ -122,22 +125,38 @@ def _records(checked: Checked, verdict: Verdict) -> Iterator[dict[str, Any]]:
                 "origins": ["torch-instruction-suite"],
                 "extra_info": dict(zip(case.names, case.parameters, strict=True)),
             },
-            "dependencies": {
-                "pytorch": {
-                    "repo": "pytorch/pytorch",
-                    "branch": "",
-                    "sha": checked.head.commit,
-                    "version": "",
-                    "extra_info": {"binaries": checked.head.binaries or "", "base": checked.base.commit},
-                }
-            },
-            "metric": {
-                "name": name,
-                "benchmark_values": [change.head],
-                "target_value": change.base,
-                "extra_info": exact,
-            },
+            "dependencies": _dependencies(checked.head, checked.base),
+            "metric": {"name": name, "benchmark_values": [head], **target, "extra_info": exact},
         }
+
+
+def _figures(verdict: Verdict) -> Iterator[tuple[str, float, float | None]]:
+    """The metrics of a case that head was counted of: the name, head's figure, and the base's, None without one."""
+    if verdict.change is not None:
+        changes = [(UNIT, verdict.change), *verdict.metrics]
+        yield from ((name, change.head, change.base) for name, change in changes)
+    elif verdict.head is not None:
+        yield from ((name, figure, None) for name, figure in [(UNIT, verdict.head), *verdict.head_metrics])
+
+
+def _dependencies(head: Side, base: Side) -> dict[str, Any]:
+    """What was counted, by its project. The hash is of a commit that others can find: for a working tree it is the one
+    that its edits were made on, and that there are edits stands beside it."""
+    origin = head.origin
+    if origin is None:
+        return {}
+    extra = {"binaries": head.binaries or "", "base": base.commit}
+    if origin.edited:
+        extra["edits"] = "the working tree, with edits"
+    return {
+        origin.project: {
+            "repo": origin.repository,
+            "branch": "",
+            "sha": origin.commit,
+            "version": origin.version,
+            "extra_info": extra,
+        }
+    }
 
 
 def as_bencher(checked: Checked) -> str:
@@ -151,8 +170,7 @@ def as_bencher(checked: Checked) -> str:
                     "upper_value": head * (1 + verdict.noise.part),
                 }
             }
-            for verdict in checked.verdicts
-            for head in _heads(verdict.change)
+            for verdict, head in _counted(checked)
         },
         indent=1,
     )
@@ -169,8 +187,7 @@ def as_github_benchmark(checked: Checked) -> str:
                 "range": f"{100 * verdict.noise.part:.2g}%",
                 "extra": _sentence(verdict),
             }
-            for verdict in checked.verdicts
-            for head in _heads(verdict.change)
+            for verdict, head in _counted(checked)
         ],
         indent=1,
     )
@@ -181,10 +198,10 @@ def as_pytorch_csv(checked: Checked) -> str:
     name's commas are spaces there, since the file is read without quotes."""
     return "\n".join(
         f"{str(verdict.case).replace(',', ' ')},{UNIT},{round(head)},{verdict.noise.part:g}"
-        for verdict in checked.verdicts
-        for head in _heads(verdict.change)
+        for verdict, head in _counted(checked)
     )
 
 
-def _heads(change: Change | None) -> tuple[float, ...]:
-    return () if change is None else (change.head,)
+def _counted(checked: Checked) -> Iterator[tuple[Verdict, float]]:
+    """The cases that head was counted of, and its counts."""
+    return ((verdict, verdict.head) for verdict in checked.verdicts if verdict.head is not None)

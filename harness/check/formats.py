@@ -23,6 +23,8 @@ COMMENT = 65_535
 MARKER = "<!-- harness check -->"
 _FUNCTIONS_IN_TEXT = 5
 _NAME = 100
+#: What a comment shows of why cases were skipped, and of remarks on all of it; in characters, before what is escaped.
+_REASONS, _SENTENCE, _REMARK = 20, 200, 1000
 _NOT_LISTED = (Kind.UNCHANGED, Kind.SKIPPED)
 
 
@@ -49,11 +51,10 @@ def _difference(change: Change) -> str:
 
 def as_text(checked: Checked) -> Iterator[str]:
     """Lines for a terminal: the answer, what moved and why, what could not be told, and the rest in a table."""
-    same = checked.base.binaries == checked.head.binaries
-    yield f"base  {checked.base.name}" + ("" if same else _on(checked.base.binaries))
-    yield f"head  {checked.head.name}" + ("" if same else _on(checked.head.binaries))
-    if same and checked.head.binaries is not None:
-        yield f"both  on the binaries of {checked.head.binaries}"
+    on = _binaries(checked)
+    for name, side in (("base", checked.base), ("head", checked.head)):
+        yield f"{name}  {side.name}" + (f"\n      {on[name]}" if name in on else "")
+    yield from [f"both  {on['both']}"] if "both" in on else []
     yield from checked.notes
     yield ""
     explained: set[str] = set()
@@ -61,8 +62,7 @@ def as_text(checked: Checked) -> Iterator[str]:
         if verdict.kind not in _NOT_LISTED:
             yield from [*_lines(verdict, explained), ""]
     yield from _table(checked.verdicts)
-    skipped = Counter(verdict.why for verdict in checked.verdicts if verdict.kind is Kind.SKIPPED)
-    yield from (f"skipped: {number} ({why})" for why, number in skipped.items())
+    yield from (f"skipped: {number} ({why})" for why, number in _skipped(checked).items())
     if checked.updated is not None:
         yield from [
             "",
@@ -72,8 +72,16 @@ def as_text(checked: Checked) -> Iterator[str]:
     yield f"{verdicts.headline(checked.verdicts)}  ({_how(checked)})"
 
 
-def _on(binaries: str | None) -> str:
-    return "" if binaries is None else f"\n      on the binaries of {binaries}"
+def _binaries(checked: Checked) -> dict[str, str]:
+    """On which binaries the Python lay, and how near they are: by side, or of both where it is the same."""
+    base, head = checked.base.binaries, checked.head.binaries
+    by_side = {"both": head} if base == head else {"base": base, "head": head}
+    return {name: f"on the binaries of {binaries}" for name, binaries in by_side.items() if binaries is not None}
+
+
+def _skipped(checked: Checked) -> Counter[str]:
+    """How many cases were skipped, by reason."""
+    return Counter(verdict.why for verdict in checked.verdicts if verdict.kind is Kind.SKIPPED)
 
 
 def _how(checked: Checked) -> str:
@@ -123,8 +131,8 @@ def _because(reason: Reason) -> Iterator[str]:
         yield "parts: " + ", ".join(f"{name} {by:+,.0f}" for name, by in reason.parts[:3])
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+def _shortened(text: str, length: int = _NAME) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _table(found: Sequence[Verdict]) -> Iterator[str]:
@@ -216,23 +224,36 @@ def _reason_facts(reason: Reason | None) -> dict[str, Any] | None:
 
 def as_markdown(checked: Checked, limit: int = COMMENT) -> str:
     """A comment on a pull request: the verdict in one line, a table of what moved, the rest folded. Where it is longer
-    than `limit` characters, the folded rows go first, then what moved least."""
+    than `limit` characters, the folded rows go first, then what moved least, then the remarks on all of it."""
     found = checked.verdicts
     listed = [verdict for verdict in found if verdict.kind not in _NOT_LISTED]
     rest = [verdict for verdict in found if verdict.kind in _NOT_LISTED and verdict.change is not None]
-    for shown, folded in [
-        (len(listed), len(rest)),
-        *((len(listed), len(rest) // 2**power) for power in range(1, len(rest).bit_length() + 1)),
-        *((len(listed) // 2**power, 0) for power in range(1, len(listed).bit_length() + 1)),
+    remarks = [f"{name}: {on}" for name, on in _binaries(checked).items()] + list(checked.notes)
+    for shown, folded, told in [
+        (len(listed), len(rest), len(remarks)),
+        *((len(listed), some, len(remarks)) for some in _halves(len(rest))),
+        *((some, 0, len(remarks)) for some in _halves(len(listed))),
+        *((0, 0, some) for some in _halves(len(remarks))),
     ]:
-        text = "\n".join(_markdown(checked, listed, shown, rest, folded))
+        text = "\n".join(_markdown(checked, listed, shown, rest, folded, remarks, told))
         if len(text) <= limit:
             break
     return text
 
 
+def _halves(number: int) -> list[int]:
+    """A half of it, a quarter, and so on down to nothing."""
+    return [number // 2**power for power in range(1, number.bit_length() + 1)]
+
+
 def _markdown(
-    checked: Checked, listed: Sequence[Verdict], shown: int, rest: Sequence[Verdict], folded: int
+    checked: Checked,
+    listed: Sequence[Verdict],
+    shown: int,
+    rest: Sequence[Verdict],
+    folded: int,
+    remarks: Sequence[str],
+    told: int,
 ) -> Iterator[str]:
     marks = {verdicts.NOTHING_REGRESSED: "✅", verdicts.CANNOT_TELL: "❔"}
     yield MARKER
@@ -247,9 +268,17 @@ def _markdown(
         yield from (_row(verdict, full=False) for verdict in rest[:folded])
         yield from [f"| … | {len(rest) - folded} more | | | | |"] if folded < len(rest) else []
         yield from ["", "</details>"]
+    skipped = _skipped(checked)
+    if skipped:
+        yield from ["", f"<details><summary>{skipped.total()} skipped</summary>", ""]
+        most = skipped.most_common(_REASONS)
+        yield from (f"- {number}: {_plain(_shortened(why, _SENTENCE))}" for why, number in most)
+        yield from [f"- … {len(skipped) - len(most)} other reasons"] if len(skipped) > len(most) else []
+        yield from ["", "</details>"]
     yield from ["", f"base: {_plain(_shortened(checked.base.name))}  "]
     yield f"head: {_plain(_shortened(checked.head.name))}"
-    yield from (f"\n{_plain(note)}" for note in checked.notes)
+    yield from (f"\n{_plain(_shortened(remark, _REMARK))}" for remark in remarks[:told])
+    yield from [f"\n… {len(remarks) - told} more remarks"] if told < len(remarks) else []
 
 
 def _row(verdict: Verdict, full: bool) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 
 from harness.check import exports
+from harness.check.sides import Origin, Side
 from harness.check.verdicts import Change, Kind
 from tests.check.test_formats import FOUND, checked, verdict
 
@@ -69,11 +71,40 @@ def test_pytorchs_records_hold_the_exact_count_beside_the_float():
     near = next(record for record in records if record["model"]["name"].startswith("module.Near"))
     assert near["metric"]["benchmark_values"] == [1_000_001.0]
     assert near["metric"]["extra_info"]["exact"] == "1000001.0"
-    assert near["dependencies"]["pytorch"]["sha"] == "b" * 40
     for record in records:
         maps = [record["benchmark"], record["model"], record["metric"], record["dependencies"]["pytorch"]]
         for owner in maps:
             assert all(isinstance(value, str) for value in owner["extra_info"].values()), "the database keeps text"
+
+
+def test_pytorchs_records_say_what_was_counted():
+    def told(**changes: Any) -> Any:
+        return json.loads(exports.as_pytorch_records(checked(FOUND[0], **changes)))[0]["dependencies"]
+
+    edited = told()["pytorch"]
+    assert (edited["repo"], edited["sha"]) == ("someone/pytorch", "a" * 40), "the hash of a snapshot is nobody's"
+    assert edited["extra_info"]["edits"] == "the working tree, with edits"
+    pins = Origin("torch-instruction-suite", "owner/suite", "c" * 40)
+    (listed,) = told(head=Side("x", commit="c" * 40, origin=pins)).items()
+    assert listed[0] == "torch-instruction-suite" and "edits" not in listed[1]["extra_info"]
+    assert (listed[1]["repo"], listed[1]["sha"]) == ("owner/suite", "c" * 40)
+    environment = told(head=Side("x", origin=Origin("pytorch", commit="d" * 40, version="2.14.0")))["pytorch"]
+    assert (environment["repo"], environment["sha"], environment["version"]) == ("", "d" * 40, "2.14.0")
+
+
+def test_a_new_case_is_in_every_dashboard():
+    new = verdict(Kind.NEW, "module.New", head_alone=10.5, head_metrics=(("total", 2.0),))
+    found = checked(new)
+    assert json.loads(exports.as_bencher(found))["module.New  device=cpu"]["instructions"]["value"] == 10.5
+    assert [facts["value"] for facts in json.loads(exports.as_github_benchmark(found))] == [10.5]
+    assert exports.as_pytorch_csv(found) == "module.New  device=cpu,instructions,10,0.004"
+    count, total = json.loads(exports.as_pytorch_records(found))
+    assert count["metric"] == {
+        "name": "instructions",
+        "benchmark_values": [10.5],
+        "extra_info": {"exact": "10.5", "verdict": "new"},
+    }
+    assert (total["metric"]["name"], total["metric"]["benchmark_values"]) == ("total", [2.0])
 
 
 def test_bencher_follows_its_schema():

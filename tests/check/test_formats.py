@@ -14,7 +14,7 @@ from harness.check import formats
 from harness.check.messages import CaseFacts
 from harness.check.noise import Noise
 from harness.check.run import Checked
-from harness.check.sides import Side
+from harness.check.sides import Origin, Side
 from harness.check.verdicts import Change, Kind, Moved, Reason, Verdict
 from tests.conftest import ROOT
 
@@ -50,7 +50,11 @@ def checked(*found: Verdict, **changes: Any) -> Checked:
             commit="a" * 40,
             binaries="torch 2.13.0 (commit cf30153c4c): no native file differs",
         ),
-        head=Side("the working tree: aaaaaaaaaa with its edits", commit="b" * 40),
+        head=Side(
+            "the working tree: aaaaaaaaaa with its edits",
+            commit="b" * 40,
+            origin=Origin("pytorch", "someone/pytorch", "a" * 40, edited=True),
+        ),
         verdicts=found or FOUND,
         counter="readable",
         suite="quick",
@@ -125,6 +129,27 @@ def test_markdown_is_a_line_a_table_and_the_rest_folded():
     assert text.index("<details><summary>2 unchanged</summary>") < text.index("module.Same")
     assert formats.as_markdown(checked(FOUND[5])).splitlines()[1].startswith("✅ ")
     assert formats.as_markdown(checked(FOUND[7])).splitlines()[1].startswith("❔ ")
+
+
+def test_a_comment_says_why_cases_were_skipped_and_what_the_python_lay_over():
+    on = "torch 2.13.0 (commit cf30153c4c): 1 native file differs (torch/csrc/a_b.cpp)"
+    cuda = [FOUND[7]] * 2
+    same = checked(FOUND[0], *cuda, base=Side("x", binaries=on), head=Side("y", binaries=on))
+    lines = formats.as_markdown(same).splitlines()
+    first = lines.index("<details><summary>2 skipped</summary>")
+    assert lines[first : first + 5] == [lines[first], "", "- 2: no CUDA device", "", "</details>"]
+    assert f"both: on the binaries of {on}".replace("_", r"\_") in lines
+    lines = formats.as_markdown(dataclasses.replace(same, base=Side("x", binaries="others"))).splitlines()
+    assert "base: on the binaries of others" in lines
+    assert f"head: on the binaries of {on}".replace("_", r"\_") in lines
+
+
+def test_a_comment_with_many_reasons_and_remarks_is_never_too_long():
+    skipped = [dataclasses.replace(FOUND[7], why=f"{number} " + "@" * 500) for number in range(400)]
+    notes = tuple("#" * 2000 + str(number) for number in range(400))
+    text = formats.as_markdown(checked(FOUND[0], *skipped, notes=notes))
+    assert len(text) <= formats.COMMENT
+    assert "400 skipped" in text and "- … 380 other reasons" in text and "more remarks" in text
 
 
 @pytest.mark.parametrize("limit", [formats.COMMENT, 3000])
