@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.cli.parser import add_benchmarks, add_json, add_sides, asv_needed, sides_of
+from harness.cli.parser import BENCHMARKS, add_benchmarks, add_json, add_sides, asv_needed, sides_of
 from harness.errors import StartError
 from harness.system import whole
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PYTHON",
         help="given twice: compare what two interpreters have installed, with any torch each, instead of commits",
     )
-    add_benchmarks(parser)
+    add_benchmarks(parser, default=None, help=f"with --environment: the package of benchmarks (default: {BENCHMARKS})")
     add_sides(parser)
     parser.add_argument("--expected", metavar="FILE", help="compare with the counts in this file instead of a BASE")
     parser.add_argument("--update", action="store_true", help="write what moved into the file of expected counts")
@@ -68,8 +68,11 @@ def wrong(arguments: argparse.Namespace) -> str | None:
             return (
                 f"--environment is given {len(arguments.environment)} times: name the interpreter before and that after"
             )
-        given = [name for name in ("base", "expected", "repo", "wheels") if getattr(arguments, name) is not None]
+        others = ("base", "expected", "repo", "wheels", "again", "update")
+        given = [name for name in others if getattr(arguments, name) not in (None, False)]
         return f"--environment and {given[0]} do not go together" if given else None
+    if arguments.benchmarks is not None:
+        return "--benchmarks goes with --environment; else the suite is the one that the configuration names"
     if arguments.expected is None:
         if arguments.update:
             return "--update writes the file that --expected names"
@@ -99,7 +102,7 @@ def _refuse_unwritable(files: Mapping[str, Path], update: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The status is the answer (see verdicts.py)."""
     with asv_needed("a check"):
-        from harness.check import exports, formats
+        from harness.check import exports, formats, verdicts
         from harness.check.run import Options, check
     writers = {
         "markdown": formats.as_markdown,
@@ -119,16 +122,16 @@ def run(arguments: argparse.Namespace) -> int:
             head=arguments.base if expected else arguments.head,
             expected=expected,
             environments=tuple(arguments.environment),
-            benchmarks=Path(arguments.benchmarks),
+            benchmarks=Path(arguments.benchmarks or BENCHMARKS),
             update=arguments.update,
         )
     )
     print(formats.as_json(checked) if arguments.json else "\n".join(formats.as_text(checked)))
-    unwritten = False
+    status = checked.status
     for option, file in files.items():
         try:
             file.write_text(writers[option](checked) + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             print(f"harness: {file} could not be written: {error}", file=sys.stderr)
-            unwritten = True
-    return 1 if unwritten else checked.status
+            status = verdicts.with_failure(status)
+    return status

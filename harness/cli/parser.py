@@ -17,6 +17,9 @@ from harness.engine.counters import COUNTER_KINDS
 from harness.engine.settings import Settings
 from harness.errors import StartError
 
+#: The package of benchmarks.
+BENCHMARKS = "benchmarks"
+
 
 class Parser(argparse.ArgumentParser):
     """argparse's, with suggestions."""
@@ -59,10 +62,9 @@ def add_params(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_benchmarks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--benchmarks", default="benchmarks", metavar="FOLDER", help="the package of benchmarks (default: %(default)s)"
-    )
+def add_benchmarks(parser: argparse.ArgumentParser, **keywords: Any) -> None:
+    keywords = {"default": BENCHMARKS, "help": "the package of benchmarks (default: %(default)s)", **keywords}
+    parser.add_argument("--benchmarks", metavar="FOLDER", **keywords)
 
 
 def add_counter(parser: argparse.ArgumentParser, default: str | None = None, **keywords: Any) -> None:
@@ -83,11 +85,11 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"tell it as JSON: {what}")
 
 
-def add_wheels(parser: argparse.ArgumentParser) -> None:
+def add_wheels(parser: argparse.ArgumentParser, takes: str = "each commit takes the nearest older one") -> None:
     parser.add_argument(
         "--wheels",
         metavar="WHERE",
-        help="a folder of wheels, or a file that lists some; each commit takes the nearest older one "
+        help=f"a folder of wheels, or a file that lists some; {takes} "
         f"(default: {settings.WHEELS}'s value, else the wheel that pip installed)",
     )
 
@@ -106,7 +108,7 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
     )
     add_config(parser, "asv.pytorch.conf.json")
     add_counter(parser, "readable", help="what counts (default: %(default)s)")
-    add_wheels(parser)
+    add_wheels(parser, "both sides of a check take the same one, older than both")
     parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
 
 

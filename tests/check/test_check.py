@@ -105,7 +105,7 @@ def test_what_is_kept_is_not_counted_again_unless_asked_for(project):
     (project.folder / "benchmarks/.#work.py").unlink()
 
 
-def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited):
+def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_it_is(edited, tmp_path):
     history = edited.history
     history.edit("torch/worker.py", lambda text: text.replace("total += 1", "total += extra.ONE"))
     history.edit("torch/worker.py", lambda text: f"from torch import extra\n{text}")
@@ -116,9 +116,13 @@ def test_the_working_tree_is_compared_with_its_edits_and_new_files_and_stays_as_
     assert verdicts(facts) == {"work": "regressed", "other": "unchanged", "gpu": "skipped"}
     assert facts["head"]["name"] == f"the working tree: {history.commits['nn 17'][:10]} with its edits"
     assert (history.git("status", "--porcelain"), history.git("log", "--all", "--format=%H")) == before
-    again = edited.check("HEAD", "--json")
+    records = tmp_path / "records.json"
+    again = edited.check("HEAD", "--json", "--pytorch-records", str(records))
     assert told(again, 3)["head"]["commit"] == facts["head"]["commit"], "equal contents are one commit"
     assert again.stderr.count("kept from before") >= 4
+    counted = json.loads(records.read_text())[0]["dependencies"]["pytorch"]
+    assert counted["sha"] == history.commits["nn 17"], "and not the snapshot's, which nobody else has"
+    assert counted["extra_info"]["edits"] == "the working tree, with edits" and counted["repo"] == "pytorch"
 
 
 def test_a_comment_changes_nothing_and_native_code_is_said_to_be_out_of_sight(edited):
@@ -169,6 +173,7 @@ def test_expected_counts_are_written_compared_and_updated(edited, tmp_path):
         (["good", "--update"], "--update writes the file that --expected names"),
         (["good", "costlier", "--expected", "x"], "--expected stands for the commit before"),
         (["good", "--suite", "huge"], "invalid choice: 'huge'"),
+        (["good", "--benchmarks", "benchmarks"], "--benchmarks goes with --environment"),
     ],
 )
 def test_wrong_arguments_are_status_2(project, words, sentence):
@@ -222,6 +227,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_counted_or_
     assert answer.returncode == 1
     assert "harness: /dev/full could not be written: " in answer.stderr
     assert answer.stdout.rstrip().splitlines()[-1].startswith("2 unchanged, 1 skipped")
+    answer = project.check("nn 3", "costlier", "--markdown", "/dev/full")
+    assert answer.returncode == 3, "what is known to be worse comes first"
 
 
 def test_one_check_at_a_time(project):
@@ -351,6 +358,8 @@ def test_two_environments_with_any_torch_each_are_compared(project, environments
         (("one",), (), 2, "--environment is given 1 times"),
         (("one", "two"), ("good",), 2, "--environment and base do not go together"),
         (("one", "two"), ("--expected", "x"), 2, "--environment and expected do not go together"),
+        (("one", "two"), ("--again",), 2, "--environment and again do not go together"),
+        (("one", "two"), ("--update",), 2, "--environment and update do not go together"),
         (("/nowhere/python", "two"), (), 1, "--environment '/nowhere/python' is no interpreter that can be run"),
         (("/bin/false", "two"), (), 1, "--environment '/bin/false' is no Python that runs"),
         (("one", "two"), ("--markdown", "x", "--junit", "./x"), 2, "two options name the same file"),
