@@ -111,7 +111,7 @@ def of_commits(config: Path, clone: Path | None, base: str | None, head: str | N
         clone,
         not project.lays_over,
         remarks,
-        _older_than_all(repository, hashes) if project.lays_over else "",
+        older(repository, hashes[0], hashes[-1]) if project.lays_over else "",
     )
 
 
@@ -125,10 +125,10 @@ def _working_tree(repository: Repository) -> tuple[str, str]:
     return commit, f"the working tree: {at[:10]} {'with its edits' if commit != at else 'without edits'}"
 
 
-def _older_than_all(repository: Repository, commits: Sequence[str]) -> str:
-    """The commit that all of these grew out of, which is the base itself where head continues it; the base where the
-    history at hand shows none."""
-    return repository.common_ancestor(commits[0], commits[-1]) or commits[0]
+def older(repository: Repository, base: str, head: str) -> str:
+    """Of two commits the base, but for a head that the base contains. A wheel that is older than this one is older than
+    both."""
+    return head if repository.is_ancestor(head, base) else base
 
 
 def _refuse_this_suite(repository: Repository, commit: str) -> None:

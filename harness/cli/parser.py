@@ -108,7 +108,7 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
     )
     add_config(parser, "asv.pytorch.conf.json")
     add_counter(parser, "readable", help="what counts (default: %(default)s)")
-    add_wheels(parser, "both sides of a check take the same one, older than both")
+    add_wheels(parser, "both sides of a check take the same, the nearest older one")
     parser.add_argument("--again", action="store_true", help="count anew, also where a count is kept")
 
 

@@ -94,11 +94,6 @@ class Repository:
         """Whether the history at hand shows a commit that both contain."""
         return self._run("merge-base", one, other).returncode == 0
 
-    def common_ancestor(self, one: str, other: str) -> str | None:
-        """The newest commit that both contain, None where the history at hand shows none."""
-        result = self._run("merge-base", one, other)
-        return result.stdout.decode().strip() if result.returncode == 0 else None
-
     def distance(self, older: str, newer: str) -> int:
         """How many commits `newer` contains that `older` does not."""
         return int(self.ask("rev-list", "--count", f"{older}..{newer}"))

@@ -58,16 +58,6 @@ def test_where_a_clone_is_from(history):
     assert Repository(history.folder).origin == "owner/name"
 
 
-def test_the_newest_commit_that_two_contain(history):
-    repository, commits = Repository(history.folder), history.commits
-    history.git("checkout", "--quiet", "-b", "branch", commits["docs"])
-    branch = history.commit("on a branch")
-    assert repository.common_ancestor(branch, commits["renamed"]) == commits["docs"]
-    assert repository.common_ancestor(commits["first"], branch) == commits["first"]
-    history.git("checkout", "--quiet", "--orphan", "other")
-    assert repository.common_ancestor(history.commit("unrelated"), branch) is None
-
-
 def test_what_changed_and_what_touched(history):
     repository = Repository(history.folder)
     first, docs, renamed = history.commits.values()
