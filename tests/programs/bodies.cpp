@@ -169,7 +169,7 @@ int main()
                 CALLGRIND_STOP_INSTRUMENTATION;
             const unsigned long ended = read_instructions();
             if (!reading)
-                CALLGRIND_DUMP_STATS;
+                CALLGRIND_DUMP_STATS_AT("");
             printf("%s %ld %lu\n", each.name, size, ended - began);
         }
 }
