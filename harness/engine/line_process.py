@@ -84,7 +84,9 @@ class LineProcess:
         if isinstance(answer, self._words.refusal):
             raise CountError(answer.sentence)
         if not isinstance(answer, kinds):
-            raise CountError(f"the process that counts commits answered {type(answer).__name__}, which was not asked for")
+            raise CountError(
+                f"the process that counts commits answered {type(answer).__name__}, which was not asked for"
+            )
         return answer
 
     def end(self) -> None:

@@ -44,7 +44,7 @@ def started_as() -> dict[str, Any]:
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("PYTHON")}
     return {
         "harness": str(Path(__file__).parent.parent),
-        "Python": sys.executable,
+        "Python": os.path.abspath(sys.executable),
         "set of Python's options": flags,
         "set of variables PYTHON...": variables,
     }

@@ -15,7 +15,7 @@ from harness.check.messages import CaseCounted, CaseFacts, Cases, Job, JobDone, 
 from harness.check.run import Options, _Counting
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, with_reasons
-from harness.engine.line_process import LineProcess
+from harness.engine.line_process import LineProcess, Words
 from harness.errors import CountError
 
 CASE = CaseFacts("module.Work", (), (), noise=0.004)
@@ -97,7 +97,8 @@ def started(monkeypatch: pytest.MonkeyPatch, lines: bytes) -> CountingProcess:
     said = encode(Cases((CASE,), True)) + lines
     popen = [sys.executable, "-c", f"import os, sys; sys.stdin.readline(); os.write(1, {said!r})"]
 
-    def start(self: LineProcess, python: str, module: str) -> None:
+    def start(self: LineProcess, python: str, module: str, words: Words) -> None:
+        self._words = words
         self._process = subprocess.Popen(popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     monkeypatch.setattr(LineProcess, "__init__", start)
@@ -112,7 +113,7 @@ def started(monkeypatch: pytest.MonkeyPatch, lines: bytes) -> CountingProcess:
         (b"not JSON\n", "which is no message"),
         (b'{"kind": "Nothing"}\n', "which is no message"),
         (b"[]\n", "which is no message"),
-        (encode(Cases((), False)), "answered Cases to a job"),
+        (encode(Cases((), False)), "answered Cases, which was not asked for"),
     ],
 )
 def test_what_is_no_answer_is_a_sentence(monkeypatch, lines, sentence):

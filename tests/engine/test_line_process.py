@@ -17,10 +17,10 @@ def started():
 
 def test_messages_arrive_and_what_is_printed_goes_to_standard_error(capfd):
     with started() as process:
-        assert process.begin("first") == "first"
+        assert process.begin("first", str) == "first"
         for name in ("second", "third"):
             process.send(name)
-        assert [process.receive(), process.receive()] == ["second", "third"]
+        assert [process.receive(str), process.receive(str)] == ["second", "third"]
     out, error = capfd.readouterr()
     assert out == "" and error.count("written\n") == 3 and error.count("printed\n") == 3
 
@@ -28,11 +28,11 @@ def test_messages_arrive_and_what_is_printed_goes_to_standard_error(capfd):
 def test_a_refusal_is_an_error_and_ends_what_has_only_begun():
     process = started()
     with pytest.raises(CountError, match="nobody is here"):
-        process.begin("nobody")
+        process.begin("nobody", str)
     assert process._process.poll() is not None
 
 
 def test_a_process_that_ends_by_itself_is_an_error():
     with LineProcess(sys.executable, "tests.programs.nothing_there", WORDS) as process:
         with pytest.raises(CountError, match=r"ended by itself \(status 1\): see above"):
-            process.receive()
+            process.receive(str)
