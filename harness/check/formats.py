@@ -229,13 +229,13 @@ def as_markdown(checked: Checked, limit: int = COMMENT) -> str:
     listed = [verdict for verdict in found if verdict.kind not in _NOT_LISTED]
     rest = [verdict for verdict in found if verdict.kind in _NOT_LISTED and verdict.change is not None]
     remarks = [f"{name}: {on}" for name, on in _binaries(checked).items()] + list(checked.notes)
-    for shown, folded, told in [
+    for shown, folded, remarked in [
         (len(listed), len(rest), len(remarks)),
         *((len(listed), some, len(remarks)) for some in _halves(len(rest))),
         *((some, 0, len(remarks)) for some in _halves(len(listed))),
         *((0, 0, some) for some in _halves(len(remarks))),
     ]:
-        text = "\n".join(_markdown(checked, listed, shown, rest, folded, remarks, told))
+        text = "\n".join(_markdown(checked, listed, shown, rest, folded, remarks, remarked))
         if len(text) <= limit:
             break
     return text
@@ -253,7 +253,7 @@ def _markdown(
     rest: Sequence[Verdict],
     folded: int,
     remarks: Sequence[str],
-    told: int,
+    remarked: int,
 ) -> Iterator[str]:
     marks = {verdicts.NOTHING_REGRESSED: "✅", verdicts.CANNOT_TELL: "❔"}
     yield MARKER
@@ -277,8 +277,8 @@ def _markdown(
         yield from ["", "</details>"]
     yield from ["", f"base: {_plain(_shortened(checked.base.name))}  "]
     yield f"head: {_plain(_shortened(checked.head.name))}"
-    yield from (f"\n{_plain(_shortened(remark, _REMARK))}" for remark in remarks[:told])
-    yield from [f"\n… {len(remarks) - told} more remarks"] if told < len(remarks) else []
+    yield from (f"\n{_plain(_shortened(remark, _REMARK))}" for remark in remarks[:remarked])
+    yield from [f"\n… {len(remarks) - remarked} more remarks"] if remarked < len(remarks) else []
 
 
 def _row(verdict: Verdict, full: bool) -> str:

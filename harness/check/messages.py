@@ -115,12 +115,15 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Any:
-    """The message that `encode` made the line of."""
-    fields = json.loads(line)
-    kind = _KINDS[fields.pop("kind")]
-    if kind is Cases:
-        fields["cases"] = tuple(CaseFacts(**_tuples(case)) for case in fields["cases"])
-    return kind(**_tuples(fields))
+    """The message that `encode` made the line of. Raises ValueError for anything else."""
+    try:
+        fields = json.loads(line)
+        kind = _KINDS[fields.pop("kind")]
+        if kind is Cases:
+            fields["cases"] = tuple(CaseFacts(**_tuples(case)) for case in fields["cases"])
+        return kind(**_tuples(fields))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"not a message of a check: {line[:200]!r} ({error!r})") from None
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from harness.cli import bench, bisect, check, costs, count, diff, doctor, explai
 from harness.cli.parser import Parser
 from harness.errors import HarnessError
 from harness.system import interpreter, printable
-from harness.waiting import process
 
 #: What the help groups: a heading, and its commands by name.
 GROUPS: dict[str, dict[str, ModuleType]] = {
@@ -106,6 +105,8 @@ def _print_no_more() -> None:
 
 def wait_for_counts() -> None:
     """Be the process of a server that waits: what is asked of it is carried out here."""
+    from harness.waiting import process  # no other command needs it
+
     process.main(lambda arguments, beginning: carry_out(lambda: count.counted(arguments, beginning)))
 
 

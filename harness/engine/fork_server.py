@@ -102,14 +102,14 @@ class ForkServer:
     def serves(self, stage: str = protocol.IMPORTED) -> bool:
         """Whether workers can be forked at this stage. The bare one is there first, and waits for what only the next
         one knows: which build of the library under test is counted."""
-        return (protocol.IMPORTED if stage == protocol.BARE else stage) in self.ready
+        return _served_with(stage) in self.ready
 
     def never_serves(self, stage: str) -> bool:
         """Whether it failed on the way to this stage, or to one before. The process that goes on to the next stage may
         have failed before the one that stays has said that it serves this one: its end of the socket is open then."""
         if self.failure is None or self.serves(stage):
             return False
-        control = self._controls[protocol.IMPORTED if stage == protocol.BARE else stage]
+        control = self._controls[_served_with(stage)]
         return control.fileno() < 0 or bool(select.select([control], [], [], 0)[0])
 
     @property
@@ -216,6 +216,11 @@ class ForkServer:
         self.process.wait()
         for end in (*self._controls.values(), self.reports):
             end.close()
+
+
+def _served_with(stage: str) -> str:
+    """The stage that is to be there before this one is served."""
+    return protocol.IMPORTED if stage == protocol.BARE else stage
 
 
 def _packets() -> tuple[socket.socket, socket.socket]:

@@ -20,8 +20,8 @@ _START = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """How both ends write their messages. A `refusal` is the kind of message that has a `sentence` on why the process
-    cannot do what it is asked for."""
+    """How both ends write their messages; `decode` raises ValueError for what is none. A `refusal` is the kind of
+    message that has a `sentence` on why the process cannot do what it is asked for."""
 
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
@@ -77,10 +77,8 @@ class LineProcess:
             raise CountError(f"the process that counts commits ended by itself (status {status}): see above")
         try:
             answer = self._words.decode(line)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CountError(
-                f"the process that counts commits answered {line[:80]!r}, which is no message: {error!r}"
-            ) from None
+        except ValueError as error:
+            raise CountError(f"the process that counts commits answered a line which is no message: {error}") from None
         if isinstance(answer, self._words.refusal):
             raise CountError(answer.sentence)
         if not isinstance(answer, kinds):

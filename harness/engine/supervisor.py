@@ -163,8 +163,9 @@ class Supervisor:
             connection.close()
             return
         self._last_heard = time.monotonic()
-        if self._configuration.reused and self._reader != private.pid_of_peer(connection):
-            self._reader = private.pid_of_peer(connection)
+        reader = private.pid_of_peer(connection)
+        if self._configuration.reused and self._reader != reader:
+            self._reader = reader
             self._notes.begin_anew()
         edited = self._not_renewed() or self._edited(ask)
         if edited is not None:
