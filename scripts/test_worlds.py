@@ -71,9 +71,10 @@ def main() -> int:
         parser.error(f"no world {unknown[0]!r}: known are {', '.join(WORLDS)}")
     failed = []
     ends = time.monotonic() + 60 * arguments.minutes
+    late = f"{arguments.minutes:g} minutes are over" if arguments.minutes > 0 else "no time is left"
     for name in arguments.worlds or WORLDS:
         if time.monotonic() > ends:
-            print(f"{name} is not tried: {arguments.minutes:g} minutes are over", flush=True)
+            print(f"{name} is not tried: {late}", flush=True)
             continue
         try:
             root = made(WORLDS[name])
@@ -83,7 +84,7 @@ def main() -> int:
             continue
         for version in WORLDS[name].pythons:
             if time.monotonic() > ends:
-                print(f"{name}, Python {version} is not tried: {arguments.minutes:g} minutes are over", flush=True)
+                print(f"{name}, Python {version} is not tried: {late}", flush=True)
             elif not passes(root, version, arguments.torch):
                 failed.append(f"{name}, Python {version}")
     for what in failed:

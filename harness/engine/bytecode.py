@@ -27,6 +27,8 @@ from typing import Any
 from harness.system import cache, pyc, whole
 
 _SKIPPED = ("tests", "__pycache__")
+#: Named as bytecode is, so that whoever deletes all bytecode deletes it too, and as no module can be.
+_INDEX = ".index.pyc"
 
 
 def fill(target: Path, site: Path, kept: Path) -> None:
@@ -34,7 +36,8 @@ def fill(target: Path, site: Path, kept: Path) -> None:
     is `<target>/<name>.pyc`.
 
     The files of a package lie in `kept`, for the next time, and are made anew where a source has changed; they lie in
-    `target` itself where `kept` cannot be written. A module that was never compiled is compiled, and Python keeps that,
+    `target` itself where `kept` cannot be written. An index says of which sources they were made, so that one look at
+    thousands of modules is enough. A module that was never compiled is compiled, and Python keeps that,
     if it may, beside the source. What cannot be compiled is left out, and so are packages' tests, which nobody counts.
     Raises OSError where there is no room.
     """
@@ -49,8 +52,11 @@ def fill(target: Path, site: Path, kept: Path) -> None:
                 _write(real, os.stat(real), entry.name, f"{target / entry.name}c")
             elif entry.is_symlink() and os.path.isdir(real) and (modules := list(_modules(real))):
                 folder = _place(kept / f"{entry.name}-{cache.key([real])}", target / entry.name)
-                for module, facts in modules:
-                    _write(f"{real}/{module}", facts, f"{entry.name}/{module}", f"{folder}/{module}c")
+                index = _index(modules)
+                if not _holds(f"{folder}/{_INDEX}", index):
+                    for module, facts in modules:
+                        _write(f"{real}/{module}", facts, f"{entry.name}/{module}", f"{folder}/{module}c")
+                    whole.write(Path(folder, _INDEX), index)
 
 
 def _place(kept: Path, target: Path) -> Path:
@@ -72,6 +78,20 @@ def _modules(folder: str, within: str = "") -> Iterator[tuple[str, os.stat_resul
                     yield within + entry.name, entry.stat()
             elif entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
                 yield from _modules(entry.path, f"{within}{entry.name}/")
+
+
+def _index(modules: list[tuple[str, os.stat_result]]) -> bytes:
+    """The modules, and of each what the header of its bytecode tells of its source."""
+    lines = sorted(f"{pyc.header(int(facts.st_mtime), facts.st_size).hex()} {module}" for module, facts in modules)
+    return "\n".join(lines).encode(errors="surrogateescape")
+
+
+def _holds(file: str, data: bytes) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read() == data
+    except OSError:
+        return False
 
 
 def _write(source: str, facts: os.stat_result, name: str, file: str) -> None:

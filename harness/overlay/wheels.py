@@ -14,6 +14,7 @@ and torch and not the libraries that the command line uses.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import OverlayError
@@ -151,12 +152,13 @@ def _listed(where: Path) -> list[Path]:
     lines = [line.partition("#")[0].strip() for line in where.read_text().splitlines()]
     options = [word for line in lines if line.startswith("-") for word in line.split()]
     options = [str(where.parent / word) if (where.parent / word).exists() else word for word in options]
+    versions = functools.cache(lambda: _versions(options))  # pip is asked once, if at all
     wheels = []
     for line in lines:
         if line.endswith(".whl"):
             wheels.append(where.parent / line)
         elif line and not line.startswith("-"):
-            wheels.append(_downloaded(line, options))
+            wheels.append(_downloaded(line, options, versions))
     return wheels
 
 
@@ -170,14 +172,14 @@ def _kept(*names: str) -> Path:
     return folder
 
 
-def _downloaded(name: str, options: Sequence[str]) -> Path:
+def _downloaded(name: str, options: Sequence[str], versions: Callable[[], list[str]]) -> Path:
     """The file of a version or a nightly's date, from the user's cache folder or from where pip finds it."""
     folder = _kept("downloads", cache.key([name, sys.version, *options]))
     known = sorted(folder.glob("torch-*.whl"))
     if known:
         return known[0]
     date = _DATE.fullmatch(name)
-    version = _nightly("".join(date.groups()), options) if date else name
+    version = _nightly("".join(date.groups()), versions()) if date else name
     with tempfile.TemporaryDirectory(prefix="harness-wheel-") as new:
         _pip("download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", new, *options, f"torch=={version}")
         (file,) = Path(new).glob("torch-*.whl")
@@ -186,9 +188,8 @@ def _downloaded(name: str, options: Sequence[str]) -> Path:
     return folder / file.name
 
 
-def _nightly(date: str, options: Sequence[str]) -> str:
-    """The version that was built on a day, such as 20260601."""
-    versions = _versions(options)
+def _nightly(date: str, versions: Sequence[str]) -> str:
+    """The one of these versions that was built on a day, such as 20260601."""
     for version in versions:
         if re.search(rf"\.dev{date}\b", version):
             return version

@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import marshal
 import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -57,6 +58,11 @@ def filled(tmp_path):
     return fill
 
 
+def modules_in(folder: Path) -> list[Path]:
+    """The bytecode in a folder, without the index of it."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
 def code_of(file: Path) -> bytes:
     return file.read_bytes()[HEADER:]
 
@@ -89,13 +95,32 @@ def test_where_and_by_what_a_package_was_compiled_does_not_matter(tmp_path, fill
 def test_what_is_there_is_kept_and_a_source_that_changed_is_compiled_anew(tmp_path, filled):
     package = install(tmp_path / "environment", module="VALUE = 1", other="")
     first = filled(package)
-    before = {path.name: path.stat().st_ino for path in first.iterdir()}
+    before = {path.name: path.stat().st_ino for path in modules_in(first)}
     assert set(before) == {"__init__.pyc", "module.pyc", "other.pyc"}
     (package / "module.py").write_text("VALUE = 1000")
     second = filled(package)
-    after = {path.name: path.stat().st_ino for path in second.iterdir()}
+    after = {path.name: path.stat().st_ino for path in modules_in(second)}
     assert {name for name in after if after[name] != before[name]} == {"module.pyc"}
     assert 1000 in marshal.loads(code_of(second / "module.pyc")).co_consts
+
+
+def test_where_no_source_changed_no_bytecode_is_looked_at(tmp_path, filled, monkeypatch):
+    package = install(tmp_path / "environment", module="VALUE = 1", other="")
+    filled(package)
+    looked_at: list[str] = []
+    monkeypatch.setattr(pyc, "begins_with", lambda file, header: looked_at.append(file))
+    filled(package)
+    assert looked_at == []
+    (package / "new.py").write_text("")
+    assert (filled(package) / "new.pyc").exists() and len(looked_at) == 4
+
+
+def test_bytecode_that_somebody_deleted_is_made_anew(tmp_path, filled):
+    package = install(tmp_path / "environment", module="VALUE = 1")
+    folder = filled(package).resolve()
+    assert subprocess.run(["find", folder, "-name", "*.pyc", "-delete"]).returncode == 0
+    assert not list(folder.iterdir())
+    assert (filled(package) / "module.pyc").exists()
 
 
 def test_python_takes_it_for_the_bytecode_of_the_source(tmp_path, filled):
@@ -132,7 +157,7 @@ def test_what_does_not_compile_is_left_out_in_silence(tmp_path, filled):
     cached.write_bytes(header + b"\xff")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert {path.name for path in filled(package).iterdir()} == {"__init__.pyc", "loud.pyc"}
+        assert {path.name for path in modules_in(filled(package))} == {"__init__.pyc", "loud.pyc"}
 
 
 def test_where_nothing_can_be_kept_it_lies_in_the_scratch_folder(tmp_path, filled):

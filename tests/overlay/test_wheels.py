@@ -151,10 +151,9 @@ def test_a_nightly_is_found_where_pip_is_told_to_look(history, tmp_path, monkeyp
     assert found == ["2.1.0.dev20260601", "2.1.0.dev20260602"]
 
 
-def test_a_date_is_the_whole_date_of_a_nightly(monkeypatch):
+def test_a_date_is_the_whole_date_of_a_nightly():
     versions = ["2.1.0.dev202606011", "2.1.0.dev20260601+cpu", "2.1.0.dev20260531+20260601"]
-    monkeypatch.setattr(wheels, "_versions", lambda options: versions)
-    assert wheels._nightly("20260601", ()) == "2.1.0.dev20260601+cpu"
+    assert wheels._nightly("20260601", versions) == "2.1.0.dev20260601+cpu"
 
 
 def test_a_pip_too_old_to_tell_versions_is_said(tmp_path, monkeypatch):

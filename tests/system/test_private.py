@@ -278,7 +278,7 @@ def test_a_wheel_has_no_other_place_so_it_is_refused(cached):
     cached.mkdir(parents=True)
     cached.chmod(0o777)
     with pytest.raises(OverlayError, match="is not used, since others may write .*: remove that, or name another"):
-        wheels._downloaded("1.0", ())
+        wheels._downloaded("1.0", (), list)
 
 
 def test_what_a_workload_builds_is_cached_for_the_run_alone(cached, tmp_path):
