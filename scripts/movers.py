@@ -51,20 +51,20 @@ def main() -> None:
     try:
         workload = find(arguments.benchmarks, arguments.benchmark, arguments.param)
         for params in choose(workload, arguments.param):
-            for line in told(workload, params, LAYOUTS[: arguments.layouts], arguments.rows):
+            for line in lines(workload, params, LAYOUTS[: arguments.layouts], arguments.rows):
                 print(line, flush=True)
     except HarnessError as error:
         sys.exit(f"movers: {error}")
 
 
-def told(
+def lines(
     workload: type[DeclaredWorkload], params: tuple[object, ...], layouts: list[dict[str, Any]], rows: int
 ) -> Iterator[str]:
     """Lines of one case, as they become known."""
     yield f"{workload.benchmark()}({', '.join(map(str, params))})"
     counts = []
     for layout in layouts:
-        counts.append(counted(workload, params, layout))
+        counts.append(counting.count(workload, params, counter="readable", ahead="nothing", **layout))
         yield f"  {counts[-1]:,.2f} with {named(layout)}"
     least, most = min(counts), max(counts)
     yield f"  spread {most / least - 1:.4%}"
@@ -73,21 +73,15 @@ def told(
     base, head = (run(workload, params, layouts[counts.index(count)]) for count in (least, most))
     yield f"  by Python function, from the least to the most: {head.per_call - base.per_call:+,.2f} instructions"
     moved = differences(base, head)
-    by_native: collections.Counter[Function] = collections.Counter()
-    by_python: collections.Counter[Function] = collections.Counter()
+    by_native: dict[Function, float] = collections.defaultdict(float)
+    by_python: dict[Function, float] = collections.defaultdict(float)
     for (python, native), change in moved.items():
-        by_native[native] += change  # type: ignore[assignment]
-        by_python[python] += change  # type: ignore[assignment]
+        by_native[native] += change
+        by_python[python] += change
     for title, changes in (("machine code", by_native), ("Python function", by_python)):
         yield from ["", *table([[name.name] for name in changes], list(changes.values()), [title], rows)]
     pairs = [[native.name, python.name] for python, native in moved]
     yield from ["", *table(pairs, list(moved.values()), ["machine code", "under"], rows), ""]
-
-
-def counted(workload: type[DeclaredWorkload], params: tuple[object, ...], layout: dict[str, Any]) -> float:
-    configuration = counting.configuration_for(workload, counter="readable", ahead="nothing", **layout)
-    with client.session(configuration) as directory:
-        return counting.ask(workload, params, directory).instructions_per_call
 
 
 def run(workload: type[DeclaredWorkload], params: tuple[object, ...], layout: dict[str, Any]) -> Run:
@@ -104,11 +98,11 @@ def run(workload: type[DeclaredWorkload], params: tuple[object, ...], layout: di
 
 def differences(base: Run, head: Run) -> dict[tuple[Function, Function], float]:
     """By Python function and the machine code under it, how many instructions a call more `head` executed."""
-    sides = []
-    for side in (base, head):
-        below = side.profile.native.items()
-        sides.append({(python, name): own / side.calls for python, found in below for name, own in found.items()})
-    changes = {pair: sides[1].get(pair, 0.0) - sides[0].get(pair, 0.0) for pair in {**sides[0], **sides[1]}}
+    changes: dict[tuple[Function, Function], float] = collections.defaultdict(float)
+    for side, sign in ((base, -1), (head, 1)):
+        for python, below in side.profile.native.items():
+            for native, own in below.items():
+                changes[python, native] += sign * own / side.calls
     return {pair: change for pair, change in changes.items() if abs(change) >= _LEAST}
 
 
