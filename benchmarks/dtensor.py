@@ -15,8 +15,8 @@ class OnMesh(Workload, abc.ABC):
 
     params = ["cpu", "cuda"]
     param_names = ["device"]
-    calls = 100
-    layouts = 5
+    calls = 20
+    layouts = 9
     suite = "quick"
     stage = "imported"
     requires_grad = False

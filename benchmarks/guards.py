@@ -13,8 +13,8 @@ class NNModuleGuardEval(Workload):
 
     params = [[False, True]]
     param_names = ["dynamic"]
-    calls = 100
-    layouts = 5
+    calls = 20
+    layouts = 9
     suite = "quick"
     requires = ["torch._dynamo.eval_frame._debug_get_cache_entry_list"]
 

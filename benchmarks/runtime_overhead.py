@@ -13,7 +13,7 @@ class Add1(Workload):
 
     params = [["plain", "inference_mode", "requires_grad", "backward"], [False, True], ["cpu", "cuda"]]
     param_names = ["grad_mode", "dynamic", "device"]
-    calls = 100
+    calls = 20
     layouts = 9
     backend = "inductor"
 

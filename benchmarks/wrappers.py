@@ -13,8 +13,8 @@ class Disable(Workload):
 
     params = ["disable", "_disable_dynamo"]
     param_names = ["way"]
-    calls = 100
-    layouts = 5
+    calls = 20
+    layouts = 9
     suite = "quick"
 
     def setup(self, way):
@@ -37,8 +37,8 @@ class AutogradFunctionApply(Workload):
 
     params = ["cpu", "cuda"]
     param_names = ["device"]
-    calls = 100
-    layouts = 5
+    calls = 20
+    layouts = 9
     suite = "quick"
 
     def setup(self, device):

@@ -16,9 +16,10 @@ import contextlib
 import marshal
 import operator
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -29,9 +30,14 @@ from harness.system import cache, pyc, whole
 _SKIPPED = ("tests", "__pycache__")
 #: Named as bytecode is, so that whoever deletes all bytecode deletes it too, and as no module can be.
 _INDEX = ".index.pyc"
+#: The names in a package's bytecode, as marshal writes them: see inside/names.c. Named like the index.
+_NAMES = ".names.pyc"
+#: How marshal writes a string of ASCII that is interned and short enough for an attribute's name: a letter, its
+#: length, its text.
+_SHORT_INTERNED = re.compile(rb"[Z\xda]([\x02-\x4f])")
 
 
-def fill(target: Path, site: Path, kept: Path) -> None:
+def fill(target: Path, site: Path, kept: Path, named: Iterable[str] = ()) -> bytes:
     """Make `target`, in which each module that a link in `site` leads to has its bytecode: that of `<site>/<name>.py`
     is `<target>/<name>.pyc`.
 
@@ -39,8 +45,9 @@ def fill(target: Path, site: Path, kept: Path) -> None:
     `target` itself where `kept` cannot be written. An index says of which sources they were made, so that one look at
     thousands of modules is enough. A module that was never compiled is compiled, and Python keeps that,
     if it may, beside the source. What cannot be compiled is left out, and so are packages' tests, which nobody counts.
-    Raises OSError where there is no room.
+    Gives the names in the bytecode of the packages `named`. Raises OSError where there is no room.
     """
+    names = []
     for letter in range(256):
         sys.intern(chr(letter))  # each is one string in the whole process, interned or not as it happens
     target.mkdir()
@@ -56,7 +63,26 @@ def fill(target: Path, site: Path, kept: Path) -> None:
                 if not _holds(f"{folder}/{_INDEX}", index):
                     for module, facts in modules:
                         _write(f"{real}/{module}", facts, f"{entry.name}/{module}", f"{folder}/{module}c")
+                    Path(folder, _NAMES).unlink(missing_ok=True)
                     whole.write(Path(folder, _INDEX), index)
+                if entry.name in named:
+                    names.append(_names(folder))
+    return b"".join(names)
+
+
+def _names(folder: Path) -> bytes:
+    """The names in the bytecode below a folder, in an order that follows from what they say; kept there in a file."""
+    kept = Path(folder, _NAMES)
+    if not kept.exists():
+        names = set()
+        for path in folder.resolve().rglob("*.pyc"):
+            data = path.read_bytes()
+            for match in _SHORT_INTERNED.finditer(data):
+                name = data[match.end() : match.end() + match[1][0]]
+                if name.isascii() and name.decode().isidentifier():
+                    names.add(name)
+        whole.write(kept, b"".join(b"Z%c%s" % (len(name), name) for name in sorted(names)))
+    return kept.read_bytes()
 
 
 def _place(kept: Path, target: Path) -> Path:

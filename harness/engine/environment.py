@@ -8,29 +8,24 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 from harness import protocol
+from harness.engine.extension import cpp_compiler
 from harness.engine.sandbox import Sandbox
 from harness.inside.rules import Rules
 
 #: Changes whenever the same workload would be counted differently; every benchmark's version contains it.
-COUNTING_RULES = 10
+COUNTING_RULES = 11
 
 #: The only variables of the user that reach the server, and why.
 LET_THROUGH = (
     "CXX",  # Inductor's C++ compiler, for users whose g++ is not in the places below
     "CUDA_VISIBLE_DEVICES",  # which GPU
 )
-
-
-def cpp_compiler() -> str | None:
-    """The C++ compiler that CXX names, else `g++`: its path, None where there is none."""
-    return shutil.which(os.environ.get("CXX", "g++"))
 
 
 def interpreter(statement: str) -> list[str]:

@@ -16,10 +16,12 @@ from pathlib import Path
 from harness import protocol
 from harness.engine import valgrind
 from harness.errors import StartError
+from harness.inside.rules import Library
 from harness.system import cache
 
 _INSIDE = Path(__file__).parent.parent / "inside"
 NAME = "_client_requests.so"
+_CPP_FLAGS = ("-O0", "-g0", "-w", "-std=c++17", "-shared", "-fPIC")
 _FLAGS = ("-O2", "-g0", "-fno-stack-protector", "-shared", "-fPIC")
 
 
@@ -43,6 +45,29 @@ def add(folder: Path, with_valgrind: bool) -> None:
     cache.store(made, cached)
 
 
+def add_library(folder: Path, library: Library) -> None:
+    """Put what `library` asks for into `folder`, site-packages; nothing if it cannot be built. That takes some seconds,
+    once for each release of what it is built for."""
+    compiler, headers = cpp_compiler(), folder / library.headers
+    read = sorted(headers.glob("pybind11/**/*.h")) if compiler is not None else []
+    if compiler is None or not read:
+        return
+    includes = [f"-I{os.path.realpath(headers)}", f"-I{sysconfig.get_path('include')}"]
+    command = [compiler, *_CPP_FLAGS, *includes, str(library.source)]
+    texts = [path.read_text() for path in (library.source, *read)]
+    cached = cache.folder() / f"library-{cache.key([*texts, *command, sys.version, _facts(compiler)])}" / library.name
+    made = folder / library.name
+    if cache.find(cached) is not None:
+        shutil.copyfile(cached, made)
+    elif subprocess.run([*command, "-o", str(made)], capture_output=True).returncode == 0:
+        cache.store(made, cached)
+
+
+def cpp_compiler() -> str | None:
+    """The C++ compiler that CXX names, else `g++`: its path, None where there is none."""
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
 def native_lack(folder: Path) -> str | None:
     """Why native code within valgrind cannot be here, a sentence; None where it can. `folder` has the extension, built
     with valgrind. Raises StartError."""
@@ -64,10 +89,14 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def _cached(command: list[str], version: str) -> Path:
-    compiler = os.stat(command[0])
     texts = [source.read_text() for source in _sources("*.[ch]")]
-    key = cache.key([*texts, *command, sys.version, version, str(compiler.st_size), str(compiler.st_mtime_ns)])
+    key = cache.key([*texts, *command, sys.version, version, _facts(command[0])])
     return cache.folder() / f"extension-{key}" / NAME
+
+
+def _facts(compiler: str) -> str:
+    status = os.stat(compiler)
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _compile(command: list[str]) -> None:

@@ -26,8 +26,12 @@ from harness.system import processes
 _ANSWER_SECONDS = 120.0
 _REPORT_BYTES = 1 << 18
 _ORDER_BYTES = 4096
-#: Native before the server's own modules are imported: see inside/native.c.
-_START = "import _client_requests as c; c.go_native(); from harness.inside.server import main; main()"
+#: Native before the server's own modules are imported, and with names placed before these have any: see native.c and
+#: names.c in inside/.
+_START = (
+    "import _client_requests as c; c.go_native(); c.place_names(open('names', 'rb').read()); "
+    "from harness.inside.server import main; main()"
+)
 
 
 class ServerDied(HarnessError):
@@ -63,6 +67,7 @@ class ForkServer:
         }
         # Always as long, so that what is told moves nothing in the server's memory.
         (folder / protocol.SERVER_CONFIGURATION).write_text(json.dumps(server_configuration).ljust(4096))
+        (folder / "names").symlink_to(sandbox.names)
         environment = {
             **server_environment(sandbox, rules),
             **launch.environment,

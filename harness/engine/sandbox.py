@@ -37,13 +37,14 @@ from pathlib import Path
 
 from harness.engine import bytecode, extension
 from harness.errors import StartError, SuiteError
+from harness.inside.rules import Rules
 from harness.system import asv_folder, private
 
 _SLOTS = 100
 _PATIENCE_SECONDS = 3.0
 _OURS = ("harness", "_client_requests")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME)
-_NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "door.py")
+_NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "*.cpp", "door.py")
 _HARNESS = Path(__file__).parent.parent
 #: The modules that a server shares with those who ask it.
 SHARED = ("errors.py", "protocol.py")
@@ -56,6 +57,7 @@ class Sandbox:
         self.root = root
         self.site = root / "site"
         self.bytecode = root / "bytecode"
+        self.names = root / "names"
         self.home = root / "home"
         self.out = root / "out"
         self.log = root / "log"
@@ -80,9 +82,10 @@ class Sandbox:
             except OSError as error:
                 raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
-    def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None) -> None:
-        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension. What
-        lies in the folder `overlay` takes the place of the environment's packages of the same names."""
+    def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None, rules: Rules | None = None) -> None:
+        """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension, the
+        library that the suite's rules ask for. What lies in the folder `overlay` takes the place of the environment's
+        packages of the same names."""
         self._copy_suite(suite)
         self._copy_what_runs_inside(self.site / _HARNESS.name)
         replaced = set() if overlay is None else {_project(entry) for entry in overlay.iterdir()}
@@ -96,8 +99,11 @@ class Sandbox:
             link = self.site / name
             if not link.exists() and not link.is_symlink():
                 link.symlink_to(entry)
-        bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"))
+        named = rules.packages if rules else ()
+        self.names.write_bytes(bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"), named))
         extension.add(self.site, with_valgrind)
+        if rules and rules.library:
+            extension.add_library(self.site, rules.library)
 
     def _copy_suite(self, suite: Path) -> None:
         if not suite.exists():

@@ -87,7 +87,7 @@ class Supervisor:
         """Furnish the scratch folder and bring up the first server, so far that it can count something. Raises
         HarnessError."""
         own = Path(self._configuration.overlay, SITE) if self._configuration.overlay else None
-        self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own)
+        self._sandbox.fill(Path(self._configuration.suite), bool(self._launch.command), own, self._rules)
         self._write_event(progress.encode("server", state="starting"))
         server = self._start_server()
         while not server.serves() and not server.never_serves(protocol.IMPORTED):

@@ -4,6 +4,9 @@
  * chance up to 2 % of a small operator. Here every free piece is taken and never given back, so that whatever is allocated
  * from now on is laid down one after the other.
  *
+ * Python gets its memory in arenas. A block is found to lie in one by more instructions or fewer, depending on how the
+ * arena lies. Here all lie alike, aligned to their size, and what comes after allocators were renewed lies in a new one.
+ *
  * Assumed of Python, in 3.11 to 3.15: its own allocator serves blocks of up to 512 bytes, from pools of one size that are
  * aligned to 16 KiB and begin with the number of blocks in use. Of glibc, from 2.33 on: see take_free_pieces(); another C
  * library's heap is left as it is.
@@ -13,6 +16,7 @@
 
 #include <malloc.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -90,6 +94,46 @@ void leave_break(void)
 }
 #endif
 
+static int arenas; /* that were made here */
+
+static void *make_arena(void *unused, size_t size)
+{
+    char *const twice = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (twice == MAP_FAILED)
+        return NULL;
+    char *const arena = (char *)(((uintptr_t)twice + size - 1) / size * size), *const end = twice + 2 * size;
+    if (arena > twice)
+        munmap(twice, (size_t)(arena - twice));
+    if (arena + size < end)
+        munmap(arena + size, (size_t)(end - arena - size));
+    arenas++;
+    return arena;
+}
+
+static void free_arena(void *unused, void *arena, size_t size)
+{
+    munmap(arena, size);
+}
+
+/* Take blocks until an arena is made for one: until nothing is free in those before. */
+static void take_arenas(void)
+{
+    const int before = arenas;
+    for (int number = 0; number < PIECES && arenas == before; number++)
+        if (PyObject_Malloc(LARGEST_BLOCK) == NULL)
+            break;
+}
+
+PyObject *align_arenas(PyObject *self, PyObject *unused)
+{
+    PyObjectArenaAllocator aligned = {NULL, make_arena, free_arena};
+    PyObject_SetArenaAllocator(&aligned);
+    take_arenas();
+    if (arenas == 0)
+        return PyErr_Format(PyExc_RuntimeError, "Python's allocator asks for no arena");
+    Py_RETURN_NONE;
+}
+
 /* How many blocks are in use of the pool that this block of Python's lies in. Volatile: a compiler may hold that nobody
  * else can write beside what it has just been given. */
 static uint32_t used_beside(const void *block)
@@ -130,6 +174,7 @@ const char *check_allocators(void)
 
 PyObject *renew_allocators(PyObject *self, PyObject *unused)
 {
+    take_arenas();
     take_free_blocks();
     take_free_pieces();
     Py_RETURN_NONE;

@@ -178,7 +178,7 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
 static PyObject *check_assumptions(PyObject *self, PyObject *unused)
 {
     static const char *(*const checks[])(void) = {check_context_variables, check_type_versions, check_allocators,
-                                                  check_forks, check_frames};
+                                                  check_tables, check_names, check_forks, check_frames};
     if (Py_Version != PY_VERSION_HEX) /* else it may not even be safe to look */
         return PyErr_Format(PyExc_RuntimeError, "its headers are those of another version, " PY_VERSION);
     for (size_t check = 0; check < sizeof checks / sizeof *checks; check++) {
@@ -211,10 +211,17 @@ static PyMethodDef methods[] = {
     {"check_assumptions", check_assumptions, METH_NOARGS, "Check that CPython's insides are as is assumed here."},
     {"place_context_variables", place_context_variables, METH_NOARGS,
      "Hash context variables made from now on by name, not by address: see context_variables.c."},
-    {"know_types", know_types, METH_O, "know_types(tuple): all types, for renew_type_versions."},
-    {"renew_type_versions", renew_type_versions, METH_O,
-     "renew_type_versions(name): deal versions anew, by looking that name up; any will do. See type_versions.c."},
+    {"know_types", know_types, METH_O, "know_types(tuple): all types, for place_type_versions."},
+    {"place_type_versions", place_type_versions, METH_O,
+     "place_type_versions(name): give versions anew, by looking that name up; any will do. See type_versions.c."},
+    {"learn_lookups", learn_lookups, METH_NOARGS, "How many look-ups show in the cache that were not known."},
+    {"forget_lookups", forget_lookups, METH_NOARGS, "Empty the cache of type attributes."},
+    {"keep_places_free", keep_places_free, METH_NOARGS,
+     "Take memory in which a new string would take another one's place: see type_versions.c."},
+    {"align_arenas", align_arenas, METH_NOARGS, "Align what Python's allocator gets from now on: see allocators.c."},
     {"renew_allocators", renew_allocators, METH_NOARGS, "Take all that is free: see allocators.c."},
+    {"spread_tables", spread_tables, METH_O, "spread_tables(list): give dicts and sets among them room: see tables.c."},
+    {"place_names", place_names, METH_O, "place_names(bytecode): intern its names at chosen addresses: see names.c."},
     {"serve", serve, METH_O, "serve(control): fork a worker per request; see fork_server.c."},
     {"die_with_parent", die_with_parent, METH_NOARGS, "Have the kernel kill this process when its parent ends."},
     {"go_native", go_native, METH_NOARGS, "Run what follows on the processor itself: see native.c."},

@@ -9,6 +9,7 @@
 #define Py_BUILD_CORE
 #undef _PyGC_FINALIZED /* which 3.11 and 3.12 define twice */
 #include <internal/pycore_context.h>
+#include <internal/pycore_dict.h>
 #include <internal/pycore_frame.h>
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe.h>

@@ -14,16 +14,28 @@ const char *check_context_variables(void);
 
 /* type_versions.c */
 PyObject *know_types(PyObject *self, PyObject *tuple);
-PyObject *renew_type_versions(PyObject *self, PyObject *name);
+PyObject *place_type_versions(PyObject *self, PyObject *name);
+PyObject *learn_lookups(PyObject *self, PyObject *unused);
+PyObject *forget_lookups(PyObject *self, PyObject *unused);
+PyObject *keep_places_free(PyObject *self, PyObject *unused);
 const char *check_type_versions(void);
 
 /* allocators.c; a page, in bytes, is also what the stack is placed by */
 enum { PAGE = 4096 };
+PyObject *align_arenas(PyObject *self, PyObject *unused);
 PyObject *renew_allocators(PyObject *self, PyObject *unused);
 /* Under valgrind: take all of the program's break, eight megabytes there, so that the heap always grows by maps. A heap
  * that came to the end of it during a count would go on otherwise than before. */
 void leave_break(void);
 const char *check_allocators(void);
+
+/* tables.c */
+PyObject *spread_tables(PyObject *self, PyObject *objects);
+const char *check_tables(void);
+
+/* names.c */
+PyObject *place_names(PyObject *self, PyObject *bytecode);
+const char *check_names(void);
 
 /* fork_server.c */
 PyObject *serve(PyObject *self, PyObject *control);

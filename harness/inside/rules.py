@@ -1,7 +1,7 @@
 """What a suite's server and workers must know of the library under test; these rules know of none.
 
 A suite names its rules with `RULES = "torch"` in its package's `__init__.py`; without that it gets these. Outside
-valgrind only `environment`, `packages` are used, and nothing under test is imported there.
+valgrind only `environment`, `packages`, `library` are used, and nothing under test is imported there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.inside.counters import Counter, Taken
@@ -17,6 +18,17 @@ from harness.inside.counters import Counter, Taken
 Body = Callable[[], object]
 #: Modules that hold the rules of a library, by the name that suites ask for them with; imported when one does.
 _ADAPTERS = {"torch": "harness.inside.pytorch.adapter"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """C++ that reaches what only the interface of the library under test does. It is built before the server starts,
+    by `source` and the folder `headers` of site-packages, and is there called `name`; it is absent where it cannot be
+    built."""
+
+    name: str
+    source: Path
+    headers: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +80,9 @@ class Rules:
 
     #: Distributions whose versions belong into the fingerprint.
     packages: tuple[str, ...] = ()
+
+    #: What `preload` finds built, if it can be.
+    library: Library | None = None
 
     def environment(self) -> dict[str, str]:
         """Variables that the server's environment must have besides the harness's own."""

@@ -56,9 +56,11 @@ def main() -> None:
             configuration = json.load(file)
         client_requests = importlib.import_module("_client_requests")
         _check(client_requests)
+        client_requests.align_arenas()
         client_requests.place_context_variables()
         _keep_names(configuration["site"])
         _read_bytecode(configuration["site"], configuration["bytecode"])
+        _place_names(client_requests)
         site.addsitedir(configuration["site"])
         kind, readable = counters.COUNTERS[configuration["counter"]]
         client_requests.go_simulated()  # what it asks valgrind, valgrind must see
@@ -122,22 +124,16 @@ class _Stages:
         found = {} if stage == protocol.BARE else self._versions(suite_rules)
         new = tuple(note for note in self._notes(suite_rules) if note not in self._told)
         self._reports.send(protocol.encode(protocol.Ready(stage, next_pid, found, new)))
-        self._client_requests.know_types(_types())
         # What lives now lives for ever: no collection in a worker looks at it or writes to its pages.
         gc.collect()
         gc.disable()
+        self._client_requests.spread_tables(gc.get_objects())
         gc.freeze()
         request = self._client_requests.serve(protocol.CONTROLS[stage])
         if request is None:
             os._exit(0)
         gc.enable()
-        process = worker.Process(
-            self._client_requests.renew_allocators,
-            self._client_requests.renew_type_versions,
-            self._client_requests.go_native,
-            self._client_requests.go_simulated,
-        )
-        worker.live(request, self._reports, self._tool, suite_rules, process)
+        worker.live(request, self._reports, self._tool, suite_rules, worker.Process(self._client_requests, _types))
 
     def _versions(self, suite_rules: rules.Rules) -> dict[str, str]:
         lack = self._client_requests.native_lack()
@@ -195,6 +191,19 @@ def _read_bytecode(site: str, bytecode: str) -> None:
         return f"{bytecode}{path[len(site) :]}c" if within else beside(path, *arguments, **keywords)
 
     _bootstrap_external.cache_from_source = cache_from_source
+
+
+def _place_names(client_requests: Any) -> None:
+    """Names in bytecode are interned before Python reads it, at addresses that follow from what they say."""
+    read = _bootstrap_external.FileLoader.get_data
+
+    def get_data(loader: Any, path: str) -> bytes:
+        data: bytes = read(loader, path)
+        if path.endswith(".pyc"):
+            client_requests.place_names(data)
+        return data
+
+    _bootstrap_external.FileLoader.get_data = get_data  # type: ignore[method-assign, assignment]
 
 
 @contextlib.contextmanager

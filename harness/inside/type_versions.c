@@ -1,51 +1,307 @@
-/* Type versions dealt anew, so that no chance place in the cache of type attributes is in a count.
+/* Places in the cache of type attributes, chosen so that no chance is in a count.
  *
  * Python caches what it finds on types in a table that is indexed by a name's address and the type's version. Where two
- * things used in turn fall on one place, every call pays for both: by chance, up to 3 % of a small operator. Here all
- * versions become void and are given anew, in another order each time, so that what fell on one place in one deal does
- * not in the next.
+ * things used in turn fall on one place, every call pays for both: by chance, up to 3 % of a small operator. So the
+ * versions of all types are made void and given anew, and each type that `work` asks gets one with which all that is
+ * asked of it has a place of its own.
  *
- * Assumed, in 3.11 to 3.15: PyType_Modified() of `object` voids the version of every type, a look-up gives the type the
- * next version, and the table is indexed as place_of() says. A version of a static type is never given twice: from 3.12
- * on there are 65,535 for all of them and, from 3.13 on, 1000 for each type; where they end is an error.
+ * What is asked shows in the table after a call (learn_lookups), less what lost its place to something else; that shows
+ * once the known ones have places of their own. So placing and learning take turns until nothing new shows.
+ *
+ * Torch also asks by names that are new strings each time, such as "__torch_function__". The table keeps such a string,
+ * so that the next one lies elsewhere in memory and falls on another place, until one falls on a place that is used.
+ * From then on both are looked for anew in every call, since the string that lost its place is freed and the next one
+ * lies where it lay. Memory in which a string would do so is kept beforehand (keep_places_free).
+ *
+ * Assumed, in 3.11 to 3.15: PyType_Modified() of `object` voids the version of every type; a look-up gives the type the
+ * next version, its bases before it, and from 3.12 on static types have a sequence of their own; PyType_ClearCache()
+ * empties the table, which is indexed as place_of() says. A version of a static type is never given twice: from 3.12 on
+ * there are 65,535 for all of them and, from 3.13 on, 1000 for each type; where they end is an error.
  */
 #include "cpython.h"
 #include "methods.h"
+
+#include <stdint.h>
+#include <string.h>
 
 static PyObject *types; /* a tuple of all there are */
 
 PyObject *know_types(PyObject *self, PyObject *tuple)
 {
-    types = Py_NewRef(tuple);
+    Py_XSETREF(types, Py_NewRef(tuple));
     Py_RETURN_NONE;
 }
 
-PyObject *renew_type_versions(PyObject *self, PyObject *name)
+enum { PLACES = 1 << MCACHE_SIZE_EXP, TYPES = 512, NAMES = 128, SEQUENCES = 2 };
+
+/* More references than this has only what is static; strings of the interpreter are, which need not be interned. */
+enum { STATIC = 1 << 20 };
+
+/* Sizes of blocks for strings; those of up to 100 letters are cached. */
+enum { SHORTEST = 48, LONGEST = 160, STEP = 16, POOL = 1 << 14 };
+
+/* The bit that stands for blocks of this size, in bytes. */
+static unsigned bit_of(unsigned size)
 {
-    static const Py_ssize_t strides[] = {1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007};
-    static size_t deal;
-    PyType_Modified(&PyBaseObject_Type);
-    const Py_ssize_t number = PyTuple_GET_SIZE(types);
-    Py_ssize_t stride;
-    do
-        stride = strides[deal++ % (sizeof strides / sizeof *strides)];
-    while (number % stride == 0); /* they are primes, so this one meets every type once */
-    for (Py_ssize_t count = 0, at = 0; count < number; count++, at = (at + stride) % number)
-        _PyType_Lookup((PyTypeObject *)PyTuple_GET_ITEM(types, at), name);
-    if (PyType_Type.tp_version_tag == 0)
-        return PyErr_Format(PyExc_RuntimeError, "this Python has no more versions for its %zd types", number);
-    Py_RETURN_NONE;
+    return 1U << (size <= SHORTEST ? 0 : (size - SHORTEST + STEP - 1) / STEP);
+}
+
+static struct type_cache_entry *table(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyInterpreterState_Get()->types.type_cache.hashtable;
+#else
+    return PyInterpreterState_Get()->type_cache.hashtable;
+#endif
+}
+
+static unsigned place(unsigned version, const void *name)
+{
+    return (version ^ (unsigned)((uintptr_t)name >> 3)) % PLACES;
 }
 
 static struct type_cache_entry *place_of(PyTypeObject *type, PyObject *name)
 {
-#if PY_VERSION_HEX >= 0x030C0000
-    struct type_cache_entry *const table = PyInterpreterState_Get()->types.type_cache.hashtable;
-#else
-    struct type_cache_entry *const table = PyInterpreterState_Get()->type_cache.hashtable;
-#endif
-    const unsigned int hash = type->tp_version_tag ^ (unsigned int)((Py_ssize_t)name >> 3);
-    return &table[hash & ((1 << MCACHE_SIZE_EXP) - 1)];
+    return &table()[place(type->tp_version_tag, name)];
+}
+
+/* A type that `work` asks, and by which names; in `renamed` the sizes, as bits, of the new strings by which it is asked
+ * too. What there is no room for keeps the place that chance gives it. */
+static struct asked {
+    PyTypeObject *type;
+    PyObject *names[NAMES];
+    int number, placed;
+    unsigned renamed;
+} asked[TYPES];
+static int number_asked;
+
+static struct asked *find(const PyTypeObject *type)
+{
+    for (int at = 0; at < number_asked; at++)
+        if (asked[at].type == type)
+            return &asked[at];
+    return NULL;
+}
+
+static PyTypeObject *of_version(unsigned version)
+{
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(types); at++) {
+        PyTypeObject *const type = (PyTypeObject *)PyTuple_GET_ITEM(types, at);
+        if (type->tp_version_tag == version)
+            return type;
+    }
+    return NULL; /* a type that was changed since, or is new */
+}
+
+static int learn(PyTypeObject *type, PyObject *name)
+{
+    struct asked *of = find(type);
+    if (of == NULL) {
+        if (number_asked == TYPES)
+            return 0;
+        of = &asked[number_asked++];
+        of->type = type;
+    }
+    if (!PyUnicode_CHECK_INTERNED(name) && Py_REFCNT(name) < STATIC) {
+        const unsigned size_bit = bit_of((unsigned)(sizeof(PyASCIIObject) + PyUnicode_GET_LENGTH(name) + 1));
+        const int is_new = !(of->renamed & size_bit);
+        of->renamed |= size_bit;
+        return is_new;
+    }
+    for (int at = 0; at < of->number; at++)
+        if (of->names[at] == name)
+            return 0;
+    if (of->number == NAMES)
+        return 0;
+    of->names[of->number++] = Py_NewRef(name);
+    return 1;
+}
+
+/* learn_lookups() -> how many look-ups show in the table that were not known. */
+PyObject *learn_lookups(PyObject *self, PyObject *unused)
+{
+    struct type_cache_entry *const entries = table();
+    int number = 0;
+    for (int at = 0; at < PLACES; at++)
+        if (entries[at].version != 0 && entries[at].name != NULL && PyUnicode_CheckExact(entries[at].name)) {
+            PyTypeObject *const type = of_version(entries[at].version);
+            number += type != NULL && learn(type, entries[at].name);
+        }
+    return PyLong_FromLong(number);
+}
+
+/* forget_lookups(): empty the table, and so free the strings in it. */
+PyObject *forget_lookups(PyObject *self, PyObject *unused)
+{
+    PyType_ClearCache();
+    Py_RETURN_NONE;
+}
+
+/* Types take versions from one sequence or, from 3.12 on, from two. */
+static int sequence(const PyTypeObject *type)
+{
+    return PY_VERSION_HEX >= 0x030C0000 && PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_IMMUTABLETYPE);
+}
+
+/* A look-up gives a type's bases versions first: whether they have theirs. */
+static int is_next(const PyTypeObject *type)
+{
+    if (type->tp_version_tag != 0)
+        return 0;
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(type->tp_bases); at++)
+        if (((PyTypeObject *)PyTuple_GET_ITEM(type->tp_bases, at))->tp_version_tag == 0)
+            return 0;
+    return 1;
+}
+
+/* Whether all that is asked of a type has a place of its own with this version. A new string lies at an address that 16
+ * divides, so the last bit of its place is that of the version: with an odd one it takes no place of the others. */
+static int fits(const struct asked *of, unsigned version, const unsigned char *taken)
+{
+    if ((version & 1) != (unsigned)(of->renamed != 0))
+        return 0;
+    for (int at = 0; at < of->number; at++) {
+        if (taken[place(version, of->names[at])])
+            return 0;
+        for (int other = 0; other < at; other++)
+            if (place(version, of->names[at]) == place(version, of->names[other]))
+                return 0;
+    }
+    return 1;
+}
+
+/* A type that is asked and fits the next version of its sequence; with no `taken`, one that could have it. */
+static struct asked *fitting(const unsigned *last, const unsigned char *taken)
+{
+    for (int at = 0; at < number_asked; at++) {
+        struct asked *const of = &asked[at];
+        const unsigned before = last[sequence(of->type)];
+        if (!of->placed && is_next(of->type) && (taken == NULL || (before != 0 && fits(of, before + 1, taken))))
+            return of;
+    }
+    return NULL;
+}
+
+/* A type that is not asked, to have a version that does not fit the others. */
+static PyTypeObject *filler(Py_ssize_t *from)
+{
+    while (*from < PyTuple_GET_SIZE(types)) {
+        PyTypeObject *const type = (PyTypeObject *)PyTuple_GET_ITEM(types, (*from)++);
+        if (is_next(type) && find(type) == NULL)
+            return type;
+    }
+    return NULL;
+}
+
+/* place_type_versions(name): give all types versions anew, by looking that name up; any will do. */
+PyObject *place_type_versions(PyObject *self, PyObject *name)
+{
+    static unsigned char taken[PLACES];
+    unsigned last[SEQUENCES] = {0};
+    Py_ssize_t from = 0;
+    PyType_Modified(&PyBaseObject_Type);
+    PyType_ClearCache(); /* else a type without a version would have what others without one have left there */
+    memset(taken, 0, sizeof taken);
+    for (int at = 0; at < number_asked; at++)
+        asked[at].placed = 0;
+    for (int left = number_asked; left > 0;) {
+        struct asked *of = fitting(last, taken);
+        PyTypeObject *type = of == NULL ? filler(&from) : of->type;
+        if (type == NULL) { /* no other type is left to wait with */
+            of = fitting(last, NULL);
+            if (of == NULL)
+                break;
+            type = of->type;
+        }
+        _PyType_Lookup(type, name);
+        last[sequence(type)] = type->tp_version_tag;
+        if (of != NULL) {
+            for (int at = 0; at < of->number; at++)
+                taken[place(type->tp_version_tag, of->names[at])] = 1;
+            of->placed = 1;
+            left--;
+        }
+    }
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(types); at++)
+        _PyType_Lookup((PyTypeObject *)PyTuple_GET_ITEM(types, at), name);
+    PyType_ClearCache();
+    if (PyType_Type.tp_version_tag == 0)
+        return PyErr_Format(PyExc_RuntimeError, "this Python has no more versions for its %zd types",
+                            PyTuple_GET_SIZE(types));
+    Py_RETURN_NONE;
+}
+
+/* The sizes, as bits, of the new strings by which types are asked. */
+static unsigned sizes_asked(void)
+{
+    unsigned sizes = 0;
+    for (int at = 0; at < number_asked; at++)
+        sizes |= asked[at].renamed;
+    return sizes;
+}
+
+/* Whether a new string in this block would take a place that is taken, under a type that is asked by such strings. */
+static int takes(const void *block, unsigned size_bit, const unsigned char *taken)
+{
+    for (int at = 0; at < number_asked; at++)
+        if ((asked[at].renamed & size_bit) && taken[place(asked[at].type->tp_version_tag, block)])
+            return 1;
+    return 0;
+}
+
+static void take(const void *block, unsigned size_bit, unsigned char *taken)
+{
+    for (int at = 0; at < number_asked; at++)
+        if (asked[at].renamed & size_bit)
+            taken[place(asked[at].type->tp_version_tag, block)] = 1;
+}
+
+/* The blocks of one size that are free now: those in which a string takes no place that is `used` are given out first to
+ * last, and before them those in which it takes none of those either (`taken`). How many are kept. */
+static long choose_blocks(unsigned size, const unsigned char *used, unsigned char *taken)
+{
+    enum { BLOCKS = 2048, KEPT = 0, LATER, FIRST };
+    static void *blocks[BLOCKS];
+    static unsigned char fates[BLOCKS];
+    const unsigned size_bit = bit_of(size);
+    long kept = 0;
+    for (int at = 0; at < BLOCKS; at++)
+        blocks[at] = PyObject_Malloc(size);
+    for (int at = 0; at < BLOCKS; at++) {
+        /* The first one of each pool is kept, else the pool could go to blocks of another size. */
+        const int begins_pool = at == 0 || (uintptr_t)blocks[at] / POOL != (uintptr_t)blocks[at - 1] / POOL;
+        if (begins_pool || takes(blocks[at], size_bit, used))
+            fates[at] = KEPT;
+        else if (takes(blocks[at], size_bit, taken))
+            fates[at] = LATER;
+        else {
+            fates[at] = FIRST;
+            take(blocks[at], size_bit, taken);
+        }
+        kept += fates[at] == KEPT;
+    }
+    for (int fate = LATER; fate <= FIRST; fate++) /* what is freed last is given out first */
+        for (int at = BLOCKS; at-- > 0;)
+            if (fates[at] == fate)
+                PyObject_Free(blocks[at]);
+    return kept;
+}
+
+/* keep_places_free() -> how many blocks were kept in which a new string would take a place that is used. After
+ * renew_allocators(): the blocks that are free follow one upon the other. */
+PyObject *keep_places_free(PyObject *self, PyObject *unused)
+{
+    static unsigned char used[PLACES], taken[PLACES];
+    long kept = 0;
+    memset(used, 0, sizeof used);
+    for (int at = 0; at < number_asked; at++)
+        for (int name = 0; name < asked[at].number; name++)
+            used[place(asked[at].type->tp_version_tag, asked[at].names[name])] = 1;
+    memcpy(taken, used, sizeof used);
+    for (unsigned size = SHORTEST; size <= LONGEST; size += STEP)
+        if (sizes_asked() & bit_of(size))
+            kept += choose_blocks(size, used, taken);
+    return PyLong_FromLong(kept);
 }
 
 /* Whether what is looked up is then where the table is thought to hold it, under the version that the type has. */
@@ -67,6 +323,8 @@ const char *check_type_versions(void)
     const unsigned int before = type->tp_version_tag;
     PyType_Modified(&PyBaseObject_Type);
     holds = holds && type->tp_version_tag == 0;
+    PyType_ClearCache();
+    holds = holds && place_of(type, name)->version == 0;
     holds = holds && is_cached(type, name) && type->tp_version_tag != before;
     Py_DECREF(name);
     return holds ? NULL : "versions of types, or the table of their attributes, do not work as is assumed";

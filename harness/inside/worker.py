@@ -5,11 +5,12 @@
 2. It imports the workload's module, which only now enters the process: what else the suite holds cannot move a count.
 3. Its allocators are made as if new. `setup(*params)`, then `warm_up()`, which calls `work` or a smaller one like it.
    Under valgrind, but not counted.
-4. `prepare` once more, collect garbage, switch the collector off (`collect_garbage` leaves it on), make the allocators
-   as if new again.
-5. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout: each time with
-   new type versions, settled by as many calls uncounted; the median is the count. A counter that can be read while it
-   counts tells further metrics of the same run: the whole, the phases.
+4. What is hashed by address gets room (tables.c). With more than one layout, what `work` looks up on types gets places
+   of its own in Python's cache (type_versions.c).
+5. `prepare` once more, collect garbage, switch the collector off (`collect_garbage` leaves it on), make the allocators
+   as if new again. Count `calls` calls of `work`, or the region inside them; read the count. With more than one layout
+   all of this as often; the median is the count. A counter that can be read while it counts tells further metrics of
+   the same run: the whole, the phases.
 6. Count an empty body as often: the overhead.
 7. What was seen beside the count goes with it: children, threads, timers, and what the counter tells of system calls.
 8. Report, exit. Whatever was raised on the way is reported with its traceback; a worker that dies without a report is
@@ -45,17 +46,49 @@ from harness.inside.values import representation, unlike
 #: A packet must hold a report; a longer traceback loses its beginning.
 DETAILS_CHARACTERS = 20_000
 _SENTENCE_CHARACTERS = 1_000
+#: How often look-ups are placed, and the calls each time that show them; calls in new memory before a count. Always as
+#: often: the interpreter counts calls too, and tries to make code that changes things fit them now and then.
+_ROUNDS = 8
+_LEAST_CALLS = 100
+_SETTLING = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """How a worker makes its memory the same as every other's (allocators.c, type_versions.c), and has simulated only
-    what is counted (native.c)."""
+    """How a worker makes its memory the same as every other's, and has simulated only what is counted: by the C
+    extension (allocators.c, tables.c, type_versions.c, native.c). `types` lists all types that there are."""
 
-    renew_allocators: Callable[[], None]
-    renew_type_versions: Callable[[str], None]
-    go_native: Callable[[], bool]
-    go_simulated: Callable[[], None]
+    client_requests: Any
+    types: Callable[[], tuple[type, ...]]
+
+    def place_lookups(self, workload: Any) -> None:
+        """Give each attribute that `work` looks up on a type a place of its own in Python's cache of these. Which there
+        are shows in calls; in an arrangement that is new, a call may show more."""
+        self.client_requests.know_types(self.types())
+        for _ in range(_ROUNDS):
+            self._arrange(workload)
+            self.client_requests.learn_lookups()
+        self._arrange(workload)
+
+    def _arrange(self, workload: Any) -> None:
+        """Python makes its code fit the new versions while it runs."""
+        self.client_requests.place_type_versions("__doc__")
+        for _ in range(-(-_LEAST_CALLS // workload.calls)):
+            workload.prepare()
+            for _ in range(workload.calls):
+                workload.work()
+
+    def renew(self, workload: Any) -> None:
+        """Have what comes lie in memory as if new, and what `work` keeps from call to call lie there already."""
+        places_are_chosen = workload.layouts > 1
+        if places_are_chosen:
+            self.client_requests.forget_lookups()  # strings among them would leave room where they lay
+        self.client_requests.renew_allocators()
+        if places_are_chosen:
+            self.client_requests.keep_places_free()
+            for _ in range(_SETTLING):
+                workload.work()
+            workload.prepare()
 
 
 def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules, process: Process) -> NoReturn:
@@ -63,7 +96,7 @@ def live(request: bytes, reports: socket.socket, counter: Counter, rules: Rules,
     order: protocol.Order = protocol.decode(request)
     endings = Endings(order, reports)
     status = 1
-    process.go_native()  # also where the server has a thread and could not
+    process.client_requests.go_native()  # also where the server has a thread and could not
     try:
         _move_into(order.folder)
         report = _count(order, counter, rules, process, endings)
@@ -101,7 +134,7 @@ def _count(
         phase_began = now
 
     rules.enter_worker(order.folder)
-    process.renew_allocators()
+    process.client_requests.renew_allocators()
     workload, params = _find(order)
     refused = lacks(workload.requires) or rules.refuses(dict(zip(workload.param_names, params, strict=False)))
     if refused is not None:
@@ -118,31 +151,29 @@ def _count(
     region = _region(workload, rules)(counter)
     gc.disable()
     before: Surroundings | None = None
-    for number in range(workload.layouts + order.twice):
-        if workload.layouts > 1 and number < workload.layouts:
-            process.renew_type_versions("__doc__")
-            workload.prepare()
-            for _ in range(workload.calls):
-                workload.work()
+    process.client_requests.spread_tables(gc.get_objects())
+    if workload.layouts > 1:
+        process.place_lookups(workload)
+    for _ in range(workload.layouts + order.twice):
         workload.prepare()
         before = before or Surroundings.now()
         gc.collect()  # which in 3.15 reads the clock, so before the run begins
-        process.renew_allocators()
-        process.go_simulated()
+        process.renew(workload)
+        process.client_requests.go_simulated()
         counter.begin()
         if workload.collect_garbage:
             gc.enable()
         region.count(workload.work, workload.calls)
         gc.disable()
         endings.stop_child()
-        process.go_native()
+        process.client_requests.go_native()
     assert before is not None
     after = Surroundings.now()
     phase_ends("count")
 
-    process.go_simulated()
+    process.client_requests.go_simulated()
     region.count_nothing(workload.nothing, workload.calls)
-    process.go_native()
+    process.client_requests.go_native()
     phase_ends("overhead")
 
     *readings, nothing = region.read()

@@ -33,8 +33,8 @@ class Workload(abc.ABC):
     #: Whether Python's collector of garbage runs while `work` is counted, as in an ordinary program. Off, a count
     #: depends on `work` alone.
     collect_garbage = False
-    #: How many counts the median is taken of, each with new versions of all types and so with other things falling on
-    #: one place in Python's cache of their attributes. Worth its time where `calls` is large and `work` small.
+    #: How many counts the median is taken of. With more than one, what `work` looks up on types gets places of its own
+    #: in Python's cache of these, which takes some hundred calls of `work`: worth its time where that is small.
     layouts = 1
     #: In a worker: the folder that holds a folder for each of the case's needs.
     built: Path

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engine.environment import cpp_compiler
+from harness.engine.extension import cpp_compiler
 from harness.errors import StartError
 from harness.inside.definitions import TimerArgs
 from harness.inside.pytorch import built_files

@@ -15,7 +15,7 @@ KNOWN = f"CPython {TRIED[0][0]}.{TRIED[0][1]} to {TRIED[-1][0]}.{TRIED[-1][1]}"
 
 
 def check() -> None:
-    """Raises StartError where this interpreter is not one of them: the sources of inside/ fork, deal type versions,
+    """Raises StartError where this interpreter is not one of them: the sources of inside/ fork, place type versions,
     hash context variables and read frames by what lies inside of it."""
     freed = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     if platform.python_implementation() == "CPython" and sys.version_info[:2] in TRIED and not freed:

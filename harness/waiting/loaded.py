@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from harness.engine.environment import cpp_compiler
+from harness.engine.extension import cpp_compiler
 from harness.engine.sandbox import site_packages
 from harness.engine.valgrind import Valgrind
 

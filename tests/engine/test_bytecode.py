@@ -174,3 +174,20 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path, filled, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         filled(install(tmp_path / "environment", module=""))
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
+
+
+def test_the_names_of_a_package_are_told_and_kept(tmp_path):
+    package = install(tmp_path / "environment", module=SOURCE)
+
+    def names(number: int, named: tuple[str, ...] = ("package",)) -> bytes:
+        run = tmp_path / f"run{number}"
+        run.mkdir()
+        return bytecode.fill(run / "bytecode", site(run, package), tmp_path / "kept", named)
+
+    first = names(1)
+    assert b"Z\x11name_that_is_held" in first and b"Z\x09attribute" in first and b"Z\x06method" in first
+    assert b"nested" not in first, "of constants only names"
+    assert names(2) == first and names(3, ()) == b""
+    (package / "module.py").write_text("import another_name")
+    renewed = names(4)
+    assert b"Z\x0canother_name" in renewed and b"name_that_is_held" not in renewed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 
 from harness.engine import extension
 from harness.errors import StartError
+from harness.inside.rules import Library
 
 #: Compiled faster, where nothing is counted.
 UNOPTIMISED = ("-O0", "-shared", "-fPIC")
@@ -45,6 +48,38 @@ def test_it_is_compiled_once_for_equal_sources_and_anew_by_another_compiler(tmp_
         kept.chmod(0o666)  # others may have written it
     extension.add(tmp_path, with_valgrind=False)
     assert (tmp_path / "runs").read_text() == "run\nanother\nanother\n"
+
+
+def test_a_library_in_cpp_is_built_once_for_equal_headers_and_is_absent_where_it_cannot_be(
+    tmp_path, cached, monkeypatch
+):
+    compiler = extension.cpp_compiler()
+    program(tmp_path / "bin/g++", f'echo run >>{tmp_path}/runs\nexec {compiler} "$@"')
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    header = tmp_path / "site/lib/include/pybind11/some.h"
+    source = tmp_path / "tables.cpp"
+    source.write_text('#include <pybind11/some.h>\nextern "C" int answer() { return ANSWER; }\n')
+    library = Library("tables.so", source, "lib/include")
+    made = tmp_path / "site/tables.so"
+
+    def built() -> int | None:
+        made.unlink(missing_ok=True)
+        extension.add_library(tmp_path / "site", library)
+        return None if not made.exists() else ctypes.CDLL(str(shutil.copy(made, tmp_path / uuid.uuid4().hex))).answer()
+
+    header.parent.mkdir(parents=True)
+    assert built() is None, "no headers"
+    header.write_text("#define ANSWER 1")
+    assert built() == built() == 1
+    assert (tmp_path / "runs").read_text() == "run\n"
+    header.write_text("#define ANSWER 2")
+    assert built() == 2
+    header.write_text("#error of another kind")
+    assert built() is None
+    header.write_text("#define ANSWER 1")
+    assert built() == 1
+    monkeypatch.setenv("CXX", "/nonexistent")
+    assert built() is None
 
 
 def test_without_pythons_headers_the_package_is_named(tmp_path, monkeypatch):

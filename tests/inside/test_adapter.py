@@ -24,6 +24,7 @@ def importing(monkeypatch):
         monkeypatch.setattr(adapter, "PRELOAD", tuple(missing))
         monkeypatch.setattr(adapter, "importlib", types.SimpleNamespace(import_module=import_module))
         monkeypatch.setattr(adapter, "_tell_one_latency", lambda: None)
+        monkeypatch.setattr(adapter, "_spread_tables", lambda: None)
         monkeypatch.setattr(adapter, "_rehearse", lambda: internals.Rehearsal(("eager",)))
         monkeypatch.setattr(adapter, "_compile_for_avx2", lambda: "for another processor")
         monkeypatch.setattr(internals, "look", lambda *given: (repr(given),))
@@ -114,3 +115,32 @@ def test_what_cannot_be_rehearsed_is_told_with_the_reason_and_the_rest_is(monkey
     rehearsal = adapter._rehearse()
     assert (rehearsal.done, rehearsal.failed) == (("eager", "subclass"), {"inductor": "TypeError: no compiler"})
     assert len(resets) == 3 and rehearsal.seen.events == set()
+
+
+@pytest.mark.parametrize(
+    ("types_there", "reason"),
+    [(120, None), (0, "torch was built in another way"), (None, "could not be built with torch's headers")],
+)
+def test_where_pybind11s_tables_cannot_have_room_it_is_said_and_the_fingerprint_is_another(
+    importing, monkeypatch, types_there, reason
+):
+    spread_tables = adapter._spread_tables
+    importing({"torch": None})
+
+    def loaded(path):
+        assert path == "/site/_torch_tables.so"
+        if types_there is None:
+            raise OSError(f"{path}: cannot open shared object file")
+        return types.SimpleNamespace(spread_tables=lambda: types_there)
+
+    monkeypatch.setattr(adapter.ctypes, "PyDLL", loaded)
+    extension = types.SimpleNamespace(__file__="/site/_client_requests.so")
+    torch = types.SimpleNamespace(__version__="9", version=None, backends=types.SimpleNamespace(cpu=None), _dynamo=None)
+    modules = {"_client_requests": extension, "torch": torch}
+    monkeypatch.setattr(adapter, "importlib", types.SimpleNamespace(import_module=modules.get))
+    monkeypatch.setattr(adapter, "_spread_tables", spread_tables)
+    rules = adapter.TorchRules()
+    rules.preload()
+    _, *told = rules.notes()
+    assert (told == []) if reason is None else (len(told) == 1 and reason in told[0])
+    assert rules.versions()["pybind11's tables"] == ("spread" if reason is None else "as they are")

@@ -42,8 +42,14 @@ def test_this_python_is_as_is_assumed(tmp_path):
     ("concern", "instead", "sentence"),
     [
         ("context_variables", ("var_hash", "var_cached_tsid"), "the hash of a context variable is not where"),
-        ("type_versions", ("(Py_ssize_t)name >> 3", "(Py_ssize_t)name >> 4"), "versions of types, or the table"),
+        ("type_versions", ("(uintptr_t)name >> 3", "(uintptr_t)name >> 4"), "versions of types, or the table"),
         ("allocators", ("POOL = 1 << 14", "POOL = 1 << 12"), "Python's allocator is not its own, or keeps its"),
+        ("tables", ("entries[at].me_hash)", "0)"), "dicts or sets keep what they hold in another way"),
+        (
+            "names",
+            ("SHORT_ASCII_INTERNED = 'Z'", "SHORT_ASCII_INTERNED = 'z'"),
+            "interned strings are kept in another way",
+        ),
         ("fork_server", ("after_forkers_child", "imports.modules"), "the functions to call around a fork are not"),
         ("frames", ("where.frame_previous = ", "where.frame_code = "), "frames are not where they are looked for"),
         ("frames", ("where.text_ascii = ", "where.code_name = "), "frames are not where they are looked for"),

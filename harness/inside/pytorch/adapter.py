@@ -4,15 +4,17 @@ region inside Dynamo's compile step. No other module of the harness knows torch;
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 from harness.errors import CountError, StartError
 from harness.inside.counters import Counter, Taken
 from harness.inside.pytorch import internals
-from harness.inside.rules import Body, Region, Rules
+from harness.inside.rules import Body, Library, Region, Rules
 
 #: Imported before the first fork, so that no worker does it again under valgrind (torch alone takes 20 s there).
 #: A name that a release of torch does not have is passed over, and told.
@@ -229,6 +231,20 @@ def _compile_for_avx2() -> str | None:
     return f"Inductor does not compile for {MARCH} ({setting}): on a processor with AVX-512 its kernels end their cases"
 
 
+def _spread_tables() -> str | None:
+    """Give pybind11's tables room. A sentence where that cannot be done."""
+    folder = os.path.dirname(str(importlib.import_module("_client_requests").__file__))
+    try:
+        types = ctypes.PyDLL(os.path.join(folder, LIBRARY.name)).spread_tables()
+    except OSError:
+        reason = "the C++ for it could not be built with torch's headers"
+    else:
+        reason = "" if types > 0 else "torch was built in another way than the C++ for it"
+    if not reason:
+        return None
+    return f"pybind11's tables have no room to spare ({reason}): dispatch may move by 0.1 % where memory lies otherwise"
+
+
 def _tell_one_latency() -> None:
     """Dynamo evaluates the guards that it has built once, takes the time by a clock in C++, and writes the microseconds
     into its metrics. How many digits they had decided where later objects lay: a server that started on a busy machine
@@ -288,15 +304,20 @@ def _rehearse() -> internals.Rehearsal:
     return internals.Rehearsal(tuple(done), failed, seen)
 
 
+LIBRARY = Library("_torch_tables.so", Path(__file__).parent / "tables.cpp", "torch/include")
+
+
 class TorchRules(Rules):
     """For suites that count torch."""
 
     regions = {"work": WorkRegion, "compile": CompileRegion}
     packages = ("torch", "numpy", "triton")
+    library = LIBRARY
     #: What the imported torch lacks, as the server found it; workers inherit it.
     lacks = internals.Lacks()
     _rehearsed: tuple[str, ...] = ()
     _notes: tuple[str, ...] = ()
+    _crowded: str | None = None
 
     def environment(self) -> dict[str, str]:
         return {
@@ -329,7 +350,8 @@ class TorchRules(Rules):
                     ) from None
                 if f"{name}.".startswith(f"{missing}."):  # else what it needs of others, which need not be installed
                     absent.append(name)
-        self._notes = internals.look(absent, _compile_for_avx2())
+        self._crowded = _spread_tables()
+        self._notes = (*internals.look(absent, _compile_for_avx2()), *filter(None, [self._crowded]))
         _tell_one_latency()
 
     def rehearse(self) -> None:
@@ -357,6 +379,7 @@ class TorchRules(Rules):
             "torch": torch.__version__,
             "torch commit": str(getattr(torch.version, "git_version", "unknown")),
             **({"rehearsed": ", ".join(self._rehearsed)} if self._rehearsed else {}),
+            "pybind11's tables": "spread" if self._crowded is None else "as they are",
             "processor features": capability(),
         }
 

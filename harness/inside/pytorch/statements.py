@@ -93,7 +93,7 @@ class Statements(Workload):
             library = str(built_files.find(self.built / LOOPS, number))
         except CaseSkipped as reason:
             raise NotImplementedError(str(reason)) from None
-        self.layouts = 1  # they deal anew what Python caches, which has no part in this
+        self.layouts = 1  # they place what Python caches, which has no part in this
         self.work = native_loop(library, built_files.symbol(number))  # type: ignore[method-assign]
         self.nothing = native_loop(library, built_files.EMPTY_SYMBOL)  # type: ignore[method-assign]
 

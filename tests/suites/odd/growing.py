@@ -33,7 +33,7 @@ class Shrinking(Workload):
     layouts = 5
 
     def setup(self):
-        self.left = 10_000
+        self.left = 100_000
 
     def work(self):
         self.left -= 100
@@ -67,7 +67,7 @@ class Chancy(Workload):
     layouts = 5
 
     def setup(self):
-        self.rounds = itertools.cycle([1000, 5000, 2000, 1000])
+        self.rounds = itertools.cycle([1000, 5000, 2000, 1000, 3000])
 
     def work(self):
         turn(next(self.rounds))
