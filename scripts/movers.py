@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine import client
-from harness.errors import HarnessError
+from harness.errors import CaseSkipped, HarnessError
 from harness.profile.comparison import Run
 from harness.profile.symbols import Function
 from harness.report import columns
@@ -63,9 +63,13 @@ def lines(
     """Lines of one case, as they become known."""
     yield f"{workload.benchmark()}({', '.join(map(str, params))})"
     counts = []
-    for layout in layouts:
-        counts.append(counting.count(workload, params, counter="readable", ahead="nothing", **layout))
-        yield f"  {counts[-1]:,.2f} with {named(layout)}"
+    try:
+        for layout in layouts:
+            counts.append(counting.count(workload, params, counter="readable", ahead="nothing", **layout))
+            yield f"  {counts[-1]:,.2f} with {named(layout)}"
+    except CaseSkipped as reason:
+        yield f"  skipped: {reason}"
+        return
     least, most = min(counts), max(counts)
     yield f"  spread {most / least - 1:.4%}"
     if least == most:

@@ -24,11 +24,13 @@ def looked_up(turns):
 
 
 class Moves(Workload):
-    params = [["moves", "stays"]]
+    params = [["absent", "moves", "stays"]]
     param_names = ["what"]
     calls = 3
 
     def setup(self, what):
+        if what == "absent":
+            raise NotImplementedError("there is nothing to move")
         self.turns = 100 + (len(os.environ.get("PADDING", "")) if what == "moves" else 0)
 
     def work(self):
@@ -67,7 +69,9 @@ def test_the_function_that_moved_is_named(tmp_path: Path):
     command = [sys.executable, "scripts/movers.py", "moving.Moves", "--benchmarks", str(suite), "--layouts", "2"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    moves, stays = answer.stdout.split("moving.Moves(stays)")
+    absent, others = answer.stdout.split("moving.Moves(moves)")
+    assert absent == "moving.Moves(absent)\n  skipped: there is nothing to move\n"
+    moves, stays = others.split("moving.Moves(stays)")
     python = next(line for line in moves.splitlines() if "looked_up" in line)
     assert float(python.split()[0].replace(",", "")) > 40 * 5, moves
     assert "spread 0.0000%" in stays and "change" not in stays, stays
