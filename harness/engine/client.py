@@ -121,9 +121,11 @@ def asking(directory: Path, ask: protocol.Ask) -> Iterator[protocol.Report]:
                 f"the supervisor in {directory} was started by {private.user(owner)} and is not asked: "
                 "count in a folder of your own"
             )
-        connection.sendall(protocol.encode(ask))
-        with connection.makefile("rb") as lines:
-            answer = lines.readline()
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # it has ended, too
+            connection.sendall(protocol.encode(ask))
+            with connection.makefile("rb") as lines:
+                answer = lines.readline()
         if not answer:
             raise CountError(f"the supervisor ended before it had counted {ask.case}\n{_log(directory)}")
         yield protocol.decode(answer)
