@@ -46,6 +46,7 @@ _OURS = ("harness", "_client_requests")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME)
 _NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "*.cpp", "door.py")
 _HARNESS = Path(__file__).parent.parent
+_NO_RULES = Rules()
 #: The modules that a server shares with those who ask it.
 SHARED = ("errors.py", "protocol.py")
 
@@ -82,7 +83,7 @@ class Sandbox:
             except OSError as error:
                 raise StartError(f"the scratch folder {root} cannot be used ({error}): make room there") from None
 
-    def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None, rules: Rules | None = None) -> None:
+    def fill(self, suite: Path, with_valgrind: bool, overlay: Path | None = None, rules: Rules = _NO_RULES) -> None:
         """Fill `site`: the environment's packages, the harness, the suite's package (or module), the extension, the
         library that the suite's rules ask for. What lies in the folder `overlay` takes the place of the environment's
         packages of the same names."""
@@ -99,10 +100,10 @@ class Sandbox:
             link = self.site / name
             if not link.exists() and not link.is_symlink():
                 link.symlink_to(entry)
-        named = rules.packages if rules else ()
-        self.names.write_bytes(bytecode.fill(self.bytecode, self.site, Path(sys.prefix, "bytecode"), named))
+        kept = Path(sys.prefix, "bytecode")
+        self.names.write_bytes(bytecode.fill(self.bytecode, self.site, kept, rules.packages))
         extension.add(self.site, with_valgrind)
-        if rules and rules.library:
+        if rules.library is not None:
             extension.add_library(self.site, rules.library)
 
     def _copy_suite(self, suite: Path) -> None:

@@ -6,7 +6,7 @@
  * asked of it has a place of its own.
  *
  * What is asked shows in the table after a call (learn_lookups), less what lost its place to something else; that shows
- * once the known ones have places of their own. So placing and learning take turns until nothing new shows.
+ * once the known ones have places of their own. So placing and learning take turns, in every worker equally often.
  *
  * Torch also asks by names that are new strings each time, such as "__torch_function__". The table keeps such a string,
  * so that the next one lies elsewhere in memory and falls on another place, until one falls on a place that is used.

@@ -12,7 +12,7 @@ import pytest
 from harness.engine import extension
 
 BEGINNING = """
-import json, random, sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
 import _client_requests as c
 """
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def told(folder):
+def printed(folder):
     def run(script: str) -> object:
         """What a process of its own, with the extension as `c`, prints as JSON."""
         command = [sys.executable, "-c", BEGINNING + script, str(folder)]
@@ -37,8 +37,8 @@ def told(folder):
     return run
 
 
-def test_dicts_and_sets_hold_what_they_held_in_the_same_order(told):
-    assert told("""
+def test_dicts_and_sets_hold_what_they_held_in_the_same_order(printed):
+    assert printed("""
 keys = [object() for _ in range(500)]
 dict_ = {key: number for number, key in enumerate(keys)}
 for key in keys[::7]:
@@ -68,8 +68,8 @@ print(json.dumps({
     }
 
 
-def test_they_grow_and_shrink_as_before(told):
-    assert told("""
+def test_they_grow_and_shrink_as_before(printed):
+    assert printed("""
 keys = [object() for _ in range(3000)]
 dict_, set_ = dict.fromkeys(keys[:5]), set(keys[:5])
 c.spread_tables([dict_, set_])
@@ -87,10 +87,10 @@ print(json.dumps([whole, list(copies[0]) == keys[:5], copies[1] == set(keys[:5])
 """) == [True, True, True, 0]
 
 
-def test_what_is_hashed_by_its_contents_is_left_alone(told):
+def test_what_is_hashed_by_its_contents_is_left_alone(printed):
     """So are dicts that keep an order of their own, and instances' attributes."""
     assert (
-        told("""
+        printed("""
 from collections import OrderedDict
 class Instance: pass
 instance = Instance()
@@ -103,6 +103,7 @@ print(json.dumps(c.spread_tables([*tables, instance.__dict__, 5, [object()]])))
 
 
 LOOKUPS = """
+from harness.inside.server import _types
 class Asked:
     first = second = third = 1
 class More(Asked): pass
@@ -115,21 +116,21 @@ def work():
     for name in names:
         getattr(asked, name), getattr(more, name)
     hasattr(asked, "".join(("re", "named")))
-def types():
-    found, waiting = {}, [object]
-    while waiting:
-        known = waiting.pop(0)
-        if known not in found:
-            found[known] = None
-            waiting += type.__subclasses__(known)
-    return tuple(found)
+c.know_types(_types())
 """
 
 
-def test_look_ups_that_are_known_are_all_in_the_table_at_once(told):
+LEARNED = f"""{LOOKUPS}
+for _ in range(4):
+    c.place_type_versions("__doc__")
+    work()
+    c.learn_lookups()
+"""
+
+
+def test_look_ups_that_are_known_are_all_in_the_table_at_once(printed):
     """Each has a place of its own: after one call none has lost it to another."""
-    learned = told(f"""{LOOKUPS}
-c.know_types(types())
+    learned = printed(f"""{LOOKUPS}
 learned = []
 for _ in range(6):
     c.place_type_versions("__doc__")
@@ -141,13 +142,8 @@ print(json.dumps(learned))
     assert isinstance(learned, list) and sum(learned) >= 80 and learned[-2:] == [0, 0]
 
 
-def test_attributes_stay_what_they_are(told):
-    assert told(f"""{LOOKUPS}
-c.know_types(types())
-for _ in range(4):
-    c.place_type_versions("__doc__")
-    work()
-    c.learn_lookups()
+def test_attributes_stay_what_they_are(printed):
+    assert printed(f"""{LEARNED}
 c.place_type_versions("__doc__")
 right = all(getattr(more, name) == name for name in names)
 Asked.first = 2
@@ -156,15 +152,10 @@ print(json.dumps([right, asked.first, more.first, more.second, asked.second, has
 """) == [True, 2, 2, 3, 1, False]
 
 
-def test_no_new_string_lies_where_it_would_take_a_place(told):
+def test_no_new_string_lies_where_it_would_take_a_place(printed):
     """The table keeps each string by which it is asked, so the next one lies elsewhere. One that takes the place of a
     name loses it again, is freed, and the next one lies where it lay."""
-    assert told(f"""{LOOKUPS}
-c.know_types(types())
-for _ in range(4):
-    c.place_type_versions("__doc__")
-    work()
-    c.learn_lookups()
+    assert printed(f"""{LEARNED}
 c.forget_lookups()
 c.align_arenas()
 c.renew_allocators()
@@ -183,11 +174,11 @@ print(json.dumps([kept > 0, len(set(addresses))]))
 PLACE = "def place(name): return id(name) // 16 % 2048 == hash(name) % 2048\n"
 
 
-def test_names_in_bytecode_lie_where_their_hashes_say(told):
-    """All of them: by chance 1 of 2,048 would. They were compiled in another process, so this one does not have them."""
+def test_names_in_bytecode_lie_where_their_hashes_say(printed):
+    """All of them: by chance 1 of 2,048 would. Compiled in another process, so the one that is asked has none."""
     source = "def f(x):\n" + "".join(f"    x.unheard_of_{number}.y{number}\n" for number in range(300))
     compiled = marshal.dumps(compile(source, "<names>", "exec"))
-    assert told(f"""{PLACE}
+    assert printed(f"""{PLACE}
 import marshal
 kept = sys.intern("unheard_of_7")  # is interned already, and so stays where it is
 c.place_names(bytes.fromhex("{compiled.hex()}"))
@@ -197,9 +188,9 @@ print(json.dumps([len(code.co_names), elsewhere, sys.intern("unheard_of_7") is k
 """) in [[600, elsewhere, True, ["unheard_of_299", "y299"]] for elsewhere in (["unheard_of_7"], [])]
 
 
-def test_what_is_no_name_does_no_harm(told):
+def test_what_is_no_name_does_no_harm(printed):
     assert (
-        told(f"""{PLACE}
+        printed(f"""{PLACE}
 c.place_names(b"")
 c.place_names(b"Z\\xffshort Z\\x03" + b"Z\\x09not a name" + b"Z\\x04\\xe9t\\xe9s")
 c.place_names(b"\\xda\\x0bnever_heard" + b"Z\\x0anever_hea")
