@@ -36,7 +36,6 @@ class Detach(OnMesh):
     """`detach` of a replicated DTensor. Kept as the floor: nothing is cheaper, so nearly all of it is dispatch."""
 
     params = ["cpu", "cuda", "meta"]
-    layouts = 9
 
     def work(self):
         return self.a.detach()
@@ -55,8 +54,7 @@ class Collectives(OnMesh):
     """Five redistributions, from and to every kind of placement: planning transforms and issuing collectives.
     Kept because every change of placement, asked for or not, goes this way."""
 
-    calls = 10
-    layouts = 1
+    calls = 2
 
     def setup(self, device):
         super().setup(device)

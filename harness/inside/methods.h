@@ -15,6 +15,7 @@ const char *check_context_variables(void);
 /* type_versions.c */
 PyObject *know_types(PyObject *self, PyObject *tuple);
 PyObject *place_type_versions(PyObject *self, PyObject *name);
+PyObject *spread_type_versions(PyObject *self, PyObject *types_and_names);
 PyObject *learn_lookups(PyObject *self, PyObject *unused);
 PyObject *forget_lookups(PyObject *self, PyObject *unused);
 PyObject *keep_places_free(PyObject *self, PyObject *unused);

@@ -38,6 +38,7 @@ from harness.errors import HarnessError, StartError
 from harness.inside import counters, rules, worker
 
 _MAPS = "/proc/self/maps"
+_QUALIFIED: Any = type.__dict__["__qualname__"]
 
 
 def main() -> None:
@@ -74,6 +75,7 @@ def main() -> None:
         with _mapped_files_without_folders():
             suite_rules.preload()
         stages.go_on_native()
+        _spread_type_versions(client_requests)
         stages.stay(protocol.IMPORTED, suite_rules)
         step = "rehearse"
         with _mapped_files_without_folders():
@@ -258,6 +260,18 @@ def _types() -> tuple[type, ...]:
             types[known] = None
             waiting += type.__subclasses__(known)
     return tuple(types)
+
+
+def _spread_type_versions(client_requests: Any) -> None:
+    """Which attributes take each other's place in Python's cache follows from the types' names and no longer from what
+    else was imported. It moved what compiles by up to 0.2 %."""
+    types = sorted(_types(), key=_full_name)
+    client_requests.spread_type_versions(tuple(types), tuple(map(_full_name, types)))
+
+
+def _full_name(each: type) -> str:
+    """Where a type lies, without asking a metaclass of it."""
+    return f"{each.__dict__.get('__module__')}.{_QUALIFIED.__get__(each)}"
 
 
 class _RepeatedBytes:

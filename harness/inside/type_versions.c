@@ -193,14 +193,19 @@ static PyTypeObject *filler(Py_ssize_t *from)
     return NULL;
 }
 
+static void make_versions_void(void)
+{
+    PyType_Modified(&PyBaseObject_Type);
+    PyType_ClearCache();
+}
+
 /* place_type_versions(name): give all types versions anew, by looking that name up; any will do. */
 PyObject *place_type_versions(PyObject *self, PyObject *name)
 {
     static unsigned char taken[PLACES];
     unsigned last[SEQUENCES] = {0};
     Py_ssize_t from = 0;
-    PyType_Modified(&PyBaseObject_Type);
-    PyType_ClearCache(); /* else a type without a version would have what others without one have left there */
+    make_versions_void(); /* with the table, else one without a version would have what others without one left there */
     memset(taken, 0, sizeof taken);
     for (int at = 0; at < number_asked; at++)
         asked[at].placed = 0;
@@ -228,6 +233,109 @@ PyObject *place_type_versions(PyObject *self, PyObject *name)
     if (PyType_Type.tp_version_tag == 0)
         return PyErr_Format(PyExc_RuntimeError, "this Python has no more versions for its %zd types",
                             PyTuple_GET_SIZE(types));
+    Py_RETURN_NONE;
+}
+
+/* A type that is there for nothing but to have a version that no other type is to have. */
+static PyTypeObject *new_nobody(void)
+{
+    return (PyTypeObject *)PyObject_CallFunction((PyObject *)&PyType_Type, "s(){}", "nobody");
+}
+
+/* Let nobody have the next version, which is returned; 0 with an error. From 3.13 on a type has up to 1000. */
+static unsigned pass_over(PyTypeObject **nobody, PyObject *name)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        PyType_Modified(*nobody);
+        _PyType_Lookup(*nobody, name);
+        if ((*nobody)->tp_version_tag != 0)
+            return (*nobody)->tp_version_tag;
+        Py_SETREF(*nobody, new_nobody());
+        if (*nobody == NULL)
+            return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "this Python has no more versions for types");
+    return 0;
+}
+
+/* The first in a list of types whose bases have versions, and where the list names it; the list ends with END. */
+enum { END = -1 };
+static Py_ssize_t *first_with_bases(Py_ssize_t *from, Py_ssize_t *next, PyObject *ordered)
+{
+    while (*from != END && !is_next((PyTypeObject *)PyTuple_GET_ITEM(ordered, *from)))
+        from = &next[*from];
+    return from;
+}
+
+/* Pass over versions until the next one is of place 0. The last one, 0 with an error. */
+static unsigned go_to_first_place(PyTypeObject **nobody, PyObject *name)
+{
+    unsigned last;
+    do
+        last = pass_over(nobody, name);
+    while (last != 0 && last % PLACES != PLACES - 1);
+    return last;
+}
+
+/* Give each type in the lists, by place, a version of its place. Versions come one after the other: those for which there
+ * is no type are passed over, and a type waits until its bases have theirs. 0 with an error. */
+static int give_versions(PyTypeObject **nobody, PyObject *ordered, Py_ssize_t *first, Py_ssize_t *next, PyObject *name)
+{
+    unsigned last = pass_over(nobody, name);
+    for (int idle = 0; last != 0 && idle < PLACES; idle++) { /* then a base of what is left can have none */
+        Py_ssize_t *const from = first_with_bases(&first[(last + 1) % PLACES], next, ordered);
+        if (*from == END)
+            last = pass_over(nobody, name);
+        else {
+            PyTypeObject *const type = (PyTypeObject *)PyTuple_GET_ITEM(ordered, *from);
+            *from = next[*from];
+            idle = 0;
+            _PyType_Lookup(type, name);
+            if (type->tp_version_tag != 0) /* some types can have none */
+                last = type->tp_version_tag;
+        }
+    }
+    return last != 0 && go_to_first_place(nobody, name) != 0;
+}
+
+/* spread_type_versions(types, names): all there are, in an order that does not depend on chance, and a name of each. Give
+ * them versions anew, so that a type's attributes lie in the table where its name says, whatever other types there are.
+ * Types that have a sequence of their own have versions in this order. */
+PyObject *spread_type_versions(PyObject *self, PyObject *arguments)
+{
+    static Py_ssize_t first[PLACES];
+    PyObject *ordered, *names;
+    if (!PyArg_ParseTuple(arguments, "O!O!", &PyTuple_Type, &ordered, &PyTuple_Type, &names))
+        return NULL;
+    const Py_ssize_t number = PyTuple_GET_SIZE(ordered);
+    if (PyTuple_GET_SIZE(names) != number)
+        return PyErr_Format(PyExc_ValueError, "%zd types have %zd names", number, PyTuple_GET_SIZE(names));
+    Py_ssize_t *const next = PyMem_Calloc((size_t)number + 1, sizeof *next);
+    PyTypeObject *nobody = new_nobody();
+    PyObject *const name = PyUnicode_InternFromString("__doc__");
+    if (next == NULL)
+        PyErr_NoMemory();
+    else if (nobody != NULL && name != NULL && go_to_first_place(&nobody, name) != 0) {
+        make_versions_void(); /* so that the first types that have one again, `object` among them, have the same */
+        for (int at = 0; at < PLACES; at++)
+            first[at] = END;
+        for (Py_ssize_t at = number; at-- > 0;)
+            if (!sequence((PyTypeObject *)PyTuple_GET_ITEM(ordered, at))) {
+                const size_t place = (size_t)PyObject_Hash(PyTuple_GET_ITEM(names, at)) % PLACES;
+                next[at] = first[place];
+                first[place] = at;
+            }
+        for (Py_ssize_t at = 0; at < number; at++)
+            if (sequence((PyTypeObject *)PyTuple_GET_ITEM(ordered, at)))
+                _PyType_Lookup((PyTypeObject *)PyTuple_GET_ITEM(ordered, at), name);
+        give_versions(&nobody, ordered, first, next, name);
+        PyType_ClearCache();
+    }
+    PyMem_Free(next);
+    Py_XDECREF(nobody);
+    Py_XDECREF(name);
+    if (PyErr_Occurred())
+        return NULL;
     Py_RETURN_NONE;
 }
 

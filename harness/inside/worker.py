@@ -46,10 +46,13 @@ from harness.inside.values import representation, unlike
 #: A packet must hold a report; a longer traceback loses its beginning.
 DETAILS_CHARACTERS = 20_000
 _SENTENCE_CHARACTERS = 1_000
-#: How often look-ups are placed, and the calls each time that show them; calls in new memory before a count. Always as
-#: often: the interpreter counts calls too, and tries to make code that changes things fit them now and then.
+#: How often look-ups are placed, the runs each time that show them, the runs in the last arrangement, and the calls in
+#: new memory before a count. Always as often, since the interpreter counts calls too. It makes code fit the versions of
+#: types, and where that fails tries again later: until then a call of `wrappers.Disable` cost 0.5 % more, in one layout
+#: of five.
 _ROUNDS = 8
-_LEAST_CALLS = 100
+_RUNS = 5
+_LAST_RUNS = 25
 _SETTLING = 3
 
 
@@ -66,14 +69,14 @@ class Process:
         are shows in calls; in an arrangement that is new, a call may show more."""
         self.client_requests.know_types(self.types())
         for _ in range(_ROUNDS):
-            self._arrange(workload)
+            self._arrange(workload, _RUNS)
             self.client_requests.learn_lookups()
-        self._arrange(workload)
+        self._arrange(workload, _LAST_RUNS)
 
-    def _arrange(self, workload: Any) -> None:
+    def _arrange(self, workload: Any, runs: int) -> None:
         """Python makes its code fit the new versions while it runs."""
         self.client_requests.place_type_versions("__doc__")
-        for _ in range(-(-_LEAST_CALLS // workload.calls)):
+        for _ in range(runs):
             workload.prepare()
             for _ in range(workload.calls):
                 workload.work()

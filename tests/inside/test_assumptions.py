@@ -44,7 +44,7 @@ def test_this_python_is_as_is_assumed(tmp_path):
         ("context_variables", ("var_hash", "var_cached_tsid"), "the hash of a context variable is not where"),
         ("type_versions", ("(uintptr_t)name >> 3", "(uintptr_t)name >> 4"), "versions of types, or the table"),
         ("allocators", ("POOL = 1 << 14", "POOL = 1 << 12"), "Python's allocator is not its own, or keeps its"),
-        ("tables", ("entries[at].me_hash)", "0)"), "dicts or sets keep what they hold in another way"),
+        ("tables", ("held.value, held.hash)", "held.value, 0)"), "dicts keep what they hold in another way"),
         (
             "names",
             ("SHORT_ASCII_INTERNED = 'Z'", "SHORT_ASCII_INTERNED = 'z'"),

@@ -1,9 +1,10 @@
-"""Dicts and sets with room, and places in the cache of type attributes: what Python sees of both stays what it was."""
+"""Dicts with room, and places in the cache of type attributes: what Python sees of both stays what it was."""
 
 from __future__ import annotations
 
 import json
 import marshal
+import os
 import subprocess
 import sys
 
@@ -30,61 +31,74 @@ def printed(folder):
     def run(script: str) -> object:
         """What a process of its own, with the extension as `c`, prints as JSON."""
         command = [sys.executable, "-c", BEGINNING + script, str(folder)]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        surroundings = {**os.environ, "PYTHONHASHSEED": "0"}  # as a server has it
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=surroundings)
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
 
     return run
 
 
-def test_dicts_and_sets_hold_what_they_held_in_the_same_order(printed):
+def test_dicts_hold_what_they_held_in_the_same_order(printed):
     assert printed("""
 keys = [object() for _ in range(500)]
 dict_ = {key: number for number, key in enumerate(keys)}
 for key in keys[::7]:
     del dict_[key]
 left = [key for key in keys if key in dict_]
-set_, frozen = set(left), frozenset(left)
-hash_ = hash(frozen)
-sizes = [sys.getsizeof(each) for each in (dict_, set_, frozen)]
-spread = c.spread_tables([dict_, set_, frozen])
+size = sys.getsizeof(dict_)
+spread = c.spread_tables([dict_])
 print(json.dumps({
     "spread": spread,
-    "again": c.spread_tables([dict_, set_, frozen]),
+    "again": c.spread_tables([dict_]),
     "order": list(dict_) == left,
     "values": [dict_[key] for key in left] == [keys.index(key) for key in left],
-    "sets": set_ == frozen == set(left) and hash(frozen) == hash_,
-    "absent": any(key in dict_ or key in set_ or key in frozen for key in keys[::7]),
-    "larger": all(sys.getsizeof(each) > size for each, size in zip((dict_, set_, frozen), sizes)),
+    "absent": any(key in dict_ for key in keys[::7]),
+    "larger": sys.getsizeof(dict_) > size,
 }))
-""") == {
-        "spread": 3,
-        "again": 0,
-        "order": True,
-        "values": True,
-        "sets": True,
-        "absent": False,
-        "larger": True,
-    }
+""") == {"spread": 1, "again": 0, "order": True, "values": True, "absent": False, "larger": True}
 
 
 def test_they_grow_and_shrink_as_before(printed):
     assert printed("""
 keys = [object() for _ in range(3000)]
-dict_, set_ = dict.fromkeys(keys[:5]), set(keys[:5])
-c.spread_tables([dict_, set_])
+dict_ = dict.fromkeys(keys[:5])
+c.spread_tables([dict_])
 for key in keys:
     dict_[key] = key
-    set_.add(key)
-whole = len(dict_) == len(set_) == 3000 and all(dict_[key] is key and key in set_ for key in keys)
+whole = len(dict_) == 3000 and all(dict_[key] is key for key in keys)
 for key in keys[5:]:
     del dict_[key]
-    set_.discard(key)
-copies = dict(dict_), set(set_)
-set_.clear()
+copy = dict(dict_)
 dict_.clear()
-print(json.dumps([whole, list(copies[0]) == keys[:5], copies[1] == set(keys[:5]), len(dict_) + len(set_)]))
-""") == [True, True, True, 0]
+print(json.dumps([whole, list(copy) == keys[:5], len(dict_)]))
+""") == [True, True, 0]
+
+
+def test_sets_are_left_alone(printed):
+    """Who goes through one pays for each place of its table."""
+    assert printed("""
+several = [set(), {object() for _ in range(40)}, frozenset(map(lambda _: object(), range(40)))]
+sizes = [sys.getsizeof(each) for each in several]
+print(json.dumps([c.spread_tables(several), sizes == [sys.getsizeof(each) for each in several]]))
+""") == [0, True]
+
+
+def test_thread_local_variables_stay_and_grow_as_before(printed):
+    """Before 3.13 the thread keeps them in a dict whose keys are strings with their addresses."""
+    assert printed("""
+import threading
+variables = [threading.local() for _ in range(20)]
+for number, each in enumerate(variables):
+    each.number = number
+spread = [c.spread_tables([]), c.spread_tables([])]
+more = [threading.local() for _ in range(400)]
+for number, each in enumerate(more):
+    each.number = number
+whole = [each.number for each in variables + more] == [*range(20), *range(400)]
+del variables[::2], more[::3]
+print(json.dumps([spread, whole, [each.number for each in variables] == [*range(1, 20, 2)]]))
+""") == [[int(sys.version_info < (3, 13)), 0], True, True]
 
 
 def test_what_is_hashed_by_its_contents_is_left_alone(printed):
@@ -126,6 +140,33 @@ for _ in range(4):
     work()
     c.learn_lookups()
 """
+
+
+VERSIONS = """
+import ctypes
+from harness.inside.server import _full_name, _spread_type_versions, _types
+for number in range({others}):
+    type(f"Other{{number}}", (int if number % 2 else object,), {{}})().__class__.__doc__
+    globals()[f"kept{{number}}"] = type(f"Other{{number}}", (), {{}})
+class Asked: first = 1
+class More(Asked): second = 2
+class Most(More): third = 3
+def places(): return {{_full_name(each): version(each) % 4096 for each in _types() if "Other" not in _full_name(each)}}
+def version(each): return ctypes.c_uint.from_address(id(each) + 384).value
+_spread_type_versions(c)
+after = places()
+own = {{name: place == hash(name) % 4096 for name, place in after.items() if name.startswith("__main__.")}}
+right = (Most.third, Most.second, Most.first, Most().first) == (3, 2, 1, 1)
+class New: fourth = 4
+New.fourth
+print(json.dumps([after, own, right, version(New) % 4096]))
+"""
+
+
+def test_versions_follow_from_the_names_of_types_and_not_from_other_types(printed):
+    (few, own, right, new), (many, *rest) = (printed(VERSIONS.format(others=number)) for number in (0, 301))
+    assert own == {"__main__.Asked": True, "__main__.More": True, "__main__.Most": True} and right and new < 8
+    assert [own, right, new] == rest and few == many
 
 
 def test_look_ups_that_are_known_are_all_in_the_table_at_once(printed):
