@@ -1,8 +1,7 @@
 """The words between asker, supervisor, server and worker: frozen dataclasses, one JSON object each, no pickle.
 
 Asker and supervisor speak over a Unix stream socket, one Ask and one Reply a connection. Supervisor and worker speak
-over inherited packet sockets: an Order down, one Report up. A bisecting process and the one that probes for it speak
-over pipes, a line each. A value that is absent is None, never 0.
+over inherited packet sockets: an Order down, one Report up. A value that is absent is None, never 0.
 """
 
 from __future__ import annotations
@@ -174,94 +173,15 @@ class Failed:
     folder: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Bisecting process to probing one, once: look at this range of commits of `repository`, of a suite's benchmark and
-    the cases that `assignments` choose. `wheels` tells where wheels are named, None for the one that is installed."""
-
-    suite: str
-    benchmark: str
-    assignments: tuple[str, ...]
-    repository: str
-    good: str
-    bad: str
-    wheels: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """One place in a range: a commit's Python on a wheel's binaries. `digest` is equal for equal trees. `own` says that
-    this is the wheel which the commit takes; where wheels change, the older one is a point too."""
-
-    commit: str
-    wheel: str
-    wheel_name: str
-    digest: str
-    own: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Survey:
-    """Probing process to bisecting one, once: the benchmark as asv would describe it, the parameters' texts of the
-    chosen cases by index, and the range's points in order."""
-
-    name: str
-    version: str
-    unit: str
-    noise: float
-    param_names: tuple[str, ...]
-    params: tuple[tuple[str, ...], ...]
-    cases: dict[str, tuple[str, ...]]
-    points: tuple[Point, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """Bisecting process to probing one: count these cases (by index) of a commit's Python on a wheel's binaries.
-
-    `memory_layout` 0 is the one that everybody counts in, others are different ones. `keep` is asv's folder, and
-    `environment` asv's name of the environment, under which what was counted is kept; None keeps nothing.
-    """
-
-    serial: int
-    commit: str
-    wheel: str
-    counter: str
-    cases: tuple[int, ...]
-    memory_layout: int
-    keep: str | None
-    environment: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Probed:
-    """The answer: instructions per call by index of the case, and for those that cannot be counted why. `binaries` are
-    those that the commit's Python lay over, None if it came to nothing; `notes` is what else whoever reads the counts
-    should know; `seconds` splits the time."""
-
-    serial: int
-    counts: dict[str, float]
-    failures: dict[str, str]
-    binaries: str | None
-    notes: tuple[str, ...]
-    seconds: dict[str, float]
-
-
 Report = Counted | Skipped | Failed
-Message = Case | Ask | Order | Ready | Report | Range | Survey | Probe | Probed
+Message = Case | Ask | Order | Ready | Report
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Case, Ask, Order, Ready, Counted, Skipped, Failed, Range, Survey, Probe, Probed)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Case, Ask, Order, Ready, Counted, Skipped, Failed)}
 #: Fields that are tuples, which JSON does not know.
 _TUPLES = {
     Ready: ("notes",),
     Counted: ("layouts", "notes"),
     Order: ("values",),
-    Range: ("assignments",),
-    Survey: ("param_names",),
-    Probe: ("cases",),
-    Probed: ("notes",),
 }
 
 
@@ -282,10 +202,6 @@ def decode(data: bytes) -> Any:
                 fields["source"] = Source(tuple(map(tuple, fields["source"]["roots"])), fields["source"]["digest"])
         if kind is Case:
             return _case(fields)
-        if kind is Survey:
-            fields["points"] = tuple(Point(**point) for point in fields["points"])
-            fields["params"] = tuple(map(tuple, fields["params"]))
-            fields["cases"] = {index: tuple(texts) for index, texts in fields["cases"].items()}
         for name in _TUPLES.get(kind, ()):
             fields[name] = tuple(fields[name])
         return kind(**fields)

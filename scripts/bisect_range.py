@@ -74,7 +74,8 @@ def write_configuration(folder: Path) -> Path:
 
 
 def table(told: dict) -> None:  # type: ignore[type-arg]
-    print(f"\n{told['outcome']}, in {told['seconds']:.0f} s on {told['cores']} cores; noise {told['noise']:.2%}")
+    noise = max(case["noise"] or 0.0 for case in told["cases"])
+    print(f"\n{told['outcome']}, in {told['seconds']:.0f} s on {told['cores']} cores; noise {noise:.2%}")
     for case in told["cases"]:
         for step in case["steps"]:
             mark = "noise: " if step["noise"] else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,39 @@ from asv.results import iter_results
 
 from harness import protocol
 from harness.asv_plugin.overview import History, as_count
+from harness.engine import settings
+from harness.store.noise import Measured, facts_of
+from harness.suite.parameters import case_name
 
 
-def counted(results: Path, benchmarks: Any) -> dict[tuple[str, str], dict[str, list[Any]]]:
-    """What asv's results hold, by environment and benchmark, then by commit: a value for each choice of parameters.
-    Only benchmarks, and versions of them, that there still are."""
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """What asv's results hold. `values` are by environment and benchmark, then by commit, a value for each choice of
+    parameters. `facts` is what is known of each environment's fingerprint, as far as noise hangs on it."""
+
+    values: dict[tuple[str, str], dict[str, list[Any]]]
+    facts: dict[str, dict[str, str]]
+
+
+def counted(results: Path, benchmarks: Any) -> Counted:
+    """Only benchmarks, and versions of them, that there still are."""
     values_by_commit: dict[tuple[str, str], dict[str, list[Any]]] = {}
+    facts: dict[str, dict[str, str]] = {}
     for result in iter_results(str(results)):
+        counter = result.env_vars.get(settings.COUNTER) or settings.Settings.counter
+        facts[result.env_name] = facts_of(counter, result.params.get("python", ""), result.params.get("arch", ""))
         for name in result.get_result_keys(benchmarks):
             values = result.get_result_value(name, benchmarks[name]["params"])
             if any(as_count(value) is not None for value in values):
                 values_by_commit.setdefault((result.env_name, name), {})[result.commit_hash] = list(values)
-    return values_by_commit
+    return Counted(values_by_commit, facts)
 
 
-def histories(
-    values_by_commit: Mapping[tuple[str, str], Mapping[str, Sequence[Any]]], benchmarks: Any, commits: Sequence[str]
-) -> list[History]:
-    """Every case's counts at `commits`; of the number that a workload is about, not of the further ones."""
+def histories(found: Counted, benchmarks: Any, commits: Sequence[str], measured: Measured) -> list[History]:
+    """Every case's counts at `commits`, and how noisy it is; of the number that a workload is about, not of the further
+    ones."""
     made = []
-    for (environment, name), by_commit in values_by_commit.items():
+    for (environment, name), by_commit in found.values.items():
         if not name.endswith(protocol.TRACK):
             continue
         benchmark = benchmarks[name]
@@ -39,16 +53,12 @@ def histories(
         shown = list(itertools.product(*map(labels, benchmark["params"])))
         for place, (asv_texts, labelled) in enumerate(zip(texts, shown, strict=True)):
             counts = [as_count(by_commit[commit][place]) if commit in by_commit else None for commit in commits]
-            made.append(
-                History(
-                    environment,
-                    name.removesuffix(protocol.TRACK),
-                    dict(zip(benchmark["param_names"], labelled, strict=True)),
-                    asv_texts,
-                    counts,
-                    benchmark.get("noise"),
-                )
+            own, parameters = (
+                name.removesuffix(protocol.TRACK),
+                dict(zip(benchmark["param_names"], labelled, strict=True)),
             )
+            noise = measured.of(case_name(own, parameters), benchmark.get("noise", 0.0), found.facts[environment])
+            made.append(History(environment, own, parameters, asv_texts, counts, noise.part))
     return made
 
 

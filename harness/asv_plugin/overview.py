@@ -32,7 +32,7 @@ class History:
     parameters: Mapping[str, str]
     asv_texts: tuple[str, ...]
     counts: Sequence[float | None]
-    noise: float | None
+    noise: float
 
 
 @dataclasses.dataclass(frozen=True)

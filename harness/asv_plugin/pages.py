@@ -44,6 +44,7 @@ from harness.overlay.git import Repository
 from harness.profile import flame
 from harness.profile.comparison import Run
 from harness.store import records
+from harness.store.noise import Measured
 from harness.store.records import KeptCount
 from harness.system import asv_folder
 
@@ -97,7 +98,7 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
             conf.show_commit_url = "reasons.html#commit="
 
         counted = history.counted(Path(conf.results_dir), benchmarks)
-        for name in set(benchmarks) - {name for _, name in counted}:
+        for name in set(benchmarks) - {name for _, name in counted.values}:
             del benchmarks[name]  # asv's index is written after this, and its grid shows what is in there
         versions = {
             name.removesuffix(protocol.TRACK): benchmark["version"]
@@ -113,17 +114,17 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         benchmarks_by_commit: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
         for (commit, environment), summary in summaries.items():
             benchmarks_by_commit[commit][environment] = sorted(summary)
-        shown = {commit for by_commit in counted.values() for commit in by_commit}
+        shown = {commit for by_commit in counted.values.values() for commit in by_commit}
         every = Repository(private_parts.folder_of_repository(repo)).described(
             [commit for commit in commits if commit in benchmarks_by_commit or commit in shown]
         )
-        overview_page = overview.page(
-            conf.project,
-            conf.hash_length,
-            [one for one in every if one[0] in shown],
-            history.histories(counted, benchmarks, [commit for commit, _, _ in every if commit in shown]),
-            _details(summaries, commits),
-        )
+        on_page = [one for one in every if one[0] in shown]
+        measured = _noise(root, Path(conf.benchmark_dir))
+        histories = history.histories(counted, benchmarks, [commit for commit, _, _ in on_page], measured)
+        for name, noises in _by_benchmark(histories).items():
+            benchmarks[name]["noise"] = max(noises)  # asv's own graph shows one band for all its lines
+        details = _details(summaries, commits)
+        overview_page = overview.page(conf.project, conf.hash_length, on_page, histories, details)
         (html / "overview.json").write_text(json.dumps(overview_page, separators=(",", ":")))
         described = [one for one in every if one[0] in benchmarks_by_commit]
         index = {
@@ -136,6 +137,23 @@ class Reasons(OutputPublisher):  # type: ignore[misc]
         }
         (html / _DATA).mkdir(exist_ok=True)
         (html / _DATA / "index.json").write_text(json.dumps(index, separators=(",", ":")))
+
+
+def _noise(root: Path, suite: Path) -> Measured:
+    """What is known of how noisy cases are; of a file that holds none, that is told, and the pages are made."""
+    try:
+        return Measured.read(root, suite)
+    except HarnessError as error:
+        log.warning(f"{error}. The pages show the noise that classes declare.")
+        return Measured()
+
+
+def _by_benchmark(histories: Iterable[overview.History]) -> dict[str, list[float]]:
+    """The noises of each benchmark's cases, by asv's name for it."""
+    noises: dict[str, list[float]] = collections.defaultdict(list)
+    for each in histories:
+        noises[f"{each.benchmark}{protocol.TRACK}"].append(each.noise)
+    return noises
 
 
 def _details(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import fcntl
 import json
 import math
@@ -45,6 +46,17 @@ _REQUIREMENTS = re.compile(r"\{conf_dir\}/([\w./-]+\.txt)")
 _INCLUDES = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE)
 
 
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """One that asv keeps results of: its name without the metric, its version, the texts of each parameter's choices,
+    and those of the cases that are wanted by index."""
+
+    name: str
+    version: str
+    params: tuple[tuple[str, ...], ...]
+    cases: dict[int, tuple[str, ...]]
+
+
 def repository_of(configuration: Path) -> Repository:
     """The repository whose commits a configuration counts: the clone that it names, or what asv makes of anything else
     (a mirror of an address). Raises StartError, RepositoryError."""
@@ -54,6 +66,14 @@ def repository_of(configuration: Path) -> Repository:
         raise StartError(f"asv does not take {configuration}: {error}") from None
     clone = configuration.resolve().parent / location
     return Repository(clone if clone.is_dir() else AsvProject(configuration).repository)
+
+
+def suite_of(configuration: Path) -> Path:
+    """The folder of the suite that a configuration names. Raises StartError."""
+    try:
+        return configuration.resolve().parent / str(Config.load(str(configuration.resolve())).benchmark_dir)
+    except UserError as error:
+        raise StartError(f"asv does not take {configuration}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -212,47 +232,47 @@ class AsvProject:
 
     # Results
 
-    def saved(self, survey: protocol.Survey, counter: str, point: protocol.Point) -> dict[int, tuple[float, str]]:
-        """What asv's results hold of the survey's cases at a point, by index; and on which binaries, which are the
-        point's."""
-        if not self._file(point.commit, counter).exists():
+    def saved(self, benchmark: Benchmark, counter: str, commit: str, wheel_name: str) -> dict[int, tuple[float, str]]:
+        """What asv's results hold of the benchmark's cases at a commit on this wheel, by index; and on which binaries
+        of it."""
+        if not self._file(commit, counter).exists():
             return {}
-        results = self._results(point.commit, counter)
-        name = f"{survey.name}{protocol.TRACK}"
-        if name not in results.get_result_keys({name: {"version": survey.version}}):
+        results = self._results(commit, counter)
+        name = f"{benchmark.name}{protocol.TRACK}"
+        if name not in results.get_result_keys({name: {"version": benchmark.version}}):
             return {}
-        values = results.get_result_value(name, survey.params)
+        values = results.get_result_value(name, benchmark.params)
         saved = {}
-        for index, texts in survey.cases.items():
-            value = values[int(index)]
-            place = records.Place(self.keep, point.commit, self.environment_name(counter), survey.name, texts)
-            binaries = _binaries(place, point, value)
+        for index, texts in benchmark.cases.items():
+            value = values[index]
+            place = records.Place(self.keep, commit, self.environment_name(counter), benchmark.name, texts)
+            binaries = _binaries(place, wheel_name, value)
             if binaries is not None:
-                saved[int(index)] = value, binaries
+                saved[index] = value, binaries
         return saved
 
     def save(
         self,
-        survey: protocol.Survey,
+        benchmark: Benchmark,
         counter: str,
-        point: protocol.Point,
+        commit: str,
         counts: Mapping[int, float],
         failures: Mapping[int, str],
     ) -> None:
-        """Add to asv's results what was counted at a point, on the wheel that its commit takes; others are left."""
-        results = self._results(point.commit, counter)
-        values: list[float | None] = [None] * math.prod(map(len, survey.params))
+        """Add to asv's results what was counted of a commit, on the wheel that it takes; others are left."""
+        results = self._results(commit, counter)
+        values: list[float | None] = [None] * math.prod(map(len, benchmark.params))
         for index, value in counts.items():
             values[index] = value
-        benchmark = {
-            "name": f"{survey.name}{protocol.TRACK}",
-            "version": survey.version,
-            "params": [list(choices) for choices in survey.params],
+        described = {
+            "name": f"{benchmark.name}{protocol.TRACK}",
+            "version": benchmark.version,
+            "params": [list(choices) for choices in benchmark.params],
         }
         nothing = [None] * len(values)
         text = "\n".join(failures.values())
         outcome = BenchmarkResult(values, list(nothing), list(nothing), int(bool(failures)), text, None)
-        results.add_result(benchmark, outcome, datetime.now(UTC), selected_idx={*counts, *failures})
+        results.add_result(described, outcome, datetime.now(UTC), selected_idx={*counts, *failures})
         results.save(self._configuration.results_dir)
 
     def _results(self, commit: str, counter: str) -> Results:
@@ -278,13 +298,13 @@ class AsvProject:
         return Path(self._configuration.results_dir, name)
 
 
-def _binaries(place: records.Place, point: protocol.Point, value: float | None) -> str | None:
-    """On which binaries the record kept in `place` says that `value` was counted, if they are the point's."""
+def _binaries(place: records.Place, wheel_name: str, value: float | None) -> str | None:
+    """On which binaries the record kept in `place` says that `value` was counted, if they are this wheel's."""
     try:
         record = json.loads((place.folder / "count.json").read_text())
         fingerprint = record["fingerprint"]
-        matches = record["instructions per call"] == value and fingerprint["python of commit"] == point.commit
+        matches = record["instructions per call"] == value and fingerprint["python of commit"] == place.commit
         binaries = str(fingerprint["binaries"])
     except (OSError, ValueError, KeyError):
         return None
-    return binaries if matches and binaries.startswith(f"{point.wheel_name}:") else None
+    return binaries if matches and binaries.startswith(f"{wheel_name}:") else None

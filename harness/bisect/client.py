@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness import protocol
-from harness.engine.line_process import LineProcess, Words
-
-WORDS = Words(protocol.encode, protocol.decode, protocol.Failed)
+from harness.bisect.messages import WORDS, Probe, Probed, Range, Survey
+from harness.engine.line_process import LineProcess
 
 
 class ProbingProcess(LineProcess):
     """A probing process in the environment of `python`. Raises CountError, also while it is asked."""
 
-    def __init__(self, python: str, wanted: protocol.Range) -> None:
+    def __init__(self, python: str, wanted: Range) -> None:
         super().__init__(python, "harness.bisect.probing_process", WORDS)
-        self.survey: protocol.Survey = self.begin(wanted, protocol.Survey)
+        self.survey: Survey = self.begin(wanted, Survey)
 
-    def probe(self, probes: Sequence[protocol.Probe]) -> Iterator[protocol.Probed]:
+    def probe(self, probes: Sequence[Probe]) -> Iterator[Probed]:
         """Count them all at once; the answers as they come."""
         for probe in probes:
             self.send(probe)
         for _ in probes:
-            yield self.receive(protocol.Probed)
+            yield self.receive(Probed)

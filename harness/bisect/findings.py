@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from harness.store.noise import Noise
+
 FOUND, NO_CHANGE, CANNOT_TELL = "found", "no change", "cannot tell"
 #: The command's exit status. 1 is any error's, 2 that of wrong arguments.
 STATUS = {FOUND: 0, NO_CHANGE: 3, CANNOT_TELL: 4}
@@ -113,13 +115,14 @@ class FoundStep:
 class CaseFinding:
     """The result of a search for one case. `ends` is its change from the first to the last commit that can be counted.
     It is None if there are no two such commits, or if none had to be counted: all have the same files (`same`). `steps`
-    are where it changed, and `why` says what limits the answer."""
+    are where it changed, and `why` says what limits the answer. A change up to `noise` was taken for none."""
 
     case: str
     ends: Change | None
     steps: tuple[FoundStep, ...] = ()
     why: str = ""
     same: bool = False
+    noise: Noise | None = None
 
     @property
     def outcome(self) -> str:
@@ -133,7 +136,7 @@ class CaseFinding:
     def lines(self) -> list[str]:
         lines = [f"{self.case}: {self.outcome}" + (f" ({self.why})" if self.why else "")]
         if self.ends is not None:
-            lines.append(f"  the range: {self.ends}")
+            lines.append(f"  the range: {self.ends}" + (f"; noise {self.noise}" if self.noise else ""))
         for step in self.steps:
             lines += ["", *(f"  {line}" for line in step.lines())]
         return lines
@@ -144,6 +147,8 @@ class CaseFinding:
             "outcome": self.outcome,
             "why": self.why,
             "range": self.ends.facts() if self.ends else None,
+            "noise": self.noise.part if self.noise else None,
+            "noise measured": self.noise.measured if self.noise else None,
             "steps": [step.facts() for step in self.steps],
         }
 

@@ -36,11 +36,12 @@ def change(before: float, after: float) -> float:
 
 
 class Bisection:
-    """The search for the steps of several cases in one range of `points` points. `noise` is a relative change."""
+    """The search for the steps of several cases in one range of `points` points. `noise` is by case, a relative
+    change."""
 
-    def __init__(self, points: int, cases: Iterable[int], noise: float) -> None:
+    def __init__(self, points: int, noise: Mapping[int, float]) -> None:
         self.noise = noise
-        self.cases = tuple(cases)
+        self.cases = tuple(noise)
         self._points = points
         self._counts: dict[int, Mapping[int, float]] = {}
         self._asked: dict[int, set[int]] = {}
@@ -103,7 +104,7 @@ class Bisection:
 
     def _narrowed(self, case: int, first: int, last: int) -> list[Step]:
         whole = self._step(case, first, last)
-        if abs(whole.relative) <= self.noise:
+        if abs(whole.relative) <= self.noise[case]:
             return []
         steps = []
         waiting = [whole]
@@ -114,7 +115,7 @@ class Bisection:
             if len(parts) == 1:
                 steps.append(step)
                 continue
-            moved = [part for part in parts if abs(part.relative) > self.noise]
+            moved = [part for part in parts if abs(part.relative) > self.noise[case]]
             waiting += moved or [max(parts, key=lambda part: abs(part.relative))]
         return sorted(steps, key=lambda step: step.before)
 

@@ -8,6 +8,7 @@ commit's Python lies over the wheel's binaries, and a session that sees this tre
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness import protocol
-from harness.bisect.client import WORDS
+from harness.bisect.messages import WORDS, Point, Probe, Probed, Range, Refused, Survey
 from harness.engine import client, line_process
 from harness.engine.configuration import memory_layout
 from harness.errors import CaseSkipped, HarnessError
@@ -33,7 +33,7 @@ from harness.suite.selection import choose, find
 def main() -> None:
     answer = line_process.sender(WORDS)
     try:
-        wanted: protocol.Range = protocol.decode(sys.stdin.buffer.readline())
+        wanted: Range = WORDS.decode(sys.stdin.buffer.readline())
         repository = Repository(Path(wanted.repository))
         workload = find(Path(wanted.suite), wanted.benchmark, wanted.assignments)
         with install.trees() as folder:
@@ -41,30 +41,32 @@ def main() -> None:
             answer(look(workload, wanted, repository))
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
                 for line in sys.stdin.buffer:
-                    pool.submit(lambda line: answer(_probe(workload, protocol.decode(line), repository, folders)), line)
+                    pool.submit(lambda line: answer(_probe(workload, WORDS.decode(line), repository, folders)), line)
     except HarnessError as error:
-        answer(protocol.Failed(0, str(error)))
+        answer(Refused(str(error)))
 
 
 # The range
 
 
-def look(workload: type[DeclaredWorkload], wanted: protocol.Range, repository: Repository) -> protocol.Survey:
+def look(workload: type[DeclaredWorkload], wanted: Range, repository: Repository) -> Survey:
     """The benchmark and the points of the range. Raises HarnessError."""
     chosen = [workload.case(params) for params in choose(workload, wanted.assignments)]
-    return protocol.Survey(
+    return Survey(
         name=workload.benchmark(),
         version=str(workload.version),
         unit=workload.unit,
-        noise=workload.noise,
+        declared_noise=workload.noise,
         param_names=tuple(workload.param_names),
         params=tuple(tuple(asv_names(values)) for values in workload.parameters()),
-        cases={str(case.index): case.parameters for case in chosen},
+        cases={case.index: case.parameters for case in chosen},
         points=tuple(points(repository, wanted)),
+        python=platform.python_version(),
+        machine=platform.machine(),
     )
 
 
-def points(repository: Repository, wanted: protocol.Range) -> Iterator[protocol.Point]:
+def points(repository: Repository, wanted: Range) -> Iterator[Point]:
     """Every commit on the wheel that it takes. Where that is another than the commit before took, the commit's Python
     on the wheel of before comes first: so what its Python changed and what the binaries changed are two steps."""
     commits = repository.first_parents(wanted.good, wanted.bad)
@@ -83,7 +85,7 @@ def points(repository: Repository, wanted: protocol.Range) -> Iterator[protocol.
                 shipped[on.folder] = on.files()
             if on.folder not in laid:
                 laid[on.folder] = tree.laid_by(repository, commit, shipped[on.folder])
-            yield protocol.Point(commit, str(on.folder), str(on), tree.digest(laid[on.folder], on), own)
+            yield Point(commit, str(on.folder), str(on), tree.digest(laid[on.folder], on), own)
         before = wheel
 
 
@@ -108,10 +110,10 @@ def _chooser(repository: Repository, wheels_place: str | None) -> Callable[[str]
 
 
 def _probe(
-    workload: type[DeclaredWorkload], probe: protocol.Probe, repository: Repository, folders: install.TreeFolders
-) -> protocol.Probed:
-    counts: dict[str, float] = {}
-    failures: dict[str, str] = {}
+    workload: type[DeclaredWorkload], probe: Probe, repository: Repository, folders: install.TreeFolders
+) -> Probed:
+    counts: dict[int, float] = {}
+    failures: dict[int, str] = {}
     notes: list[str] = []
     record = None
     seconds: dict[str, float] = {}
@@ -135,22 +137,22 @@ def _probe(
                 try:
                     params = workload.product()[index]
                     place = _place_of(probe, workload, params)
-                    counts[str(index)] = ask(workload, params, directory, place=place).instructions_per_call
+                    counts[index] = ask(workload, params, directory, place=place).instructions_per_call
                 except CaseSkipped as reason:
-                    failures[str(index)] = f"skipped: {reason}"
+                    failures[index] = f"skipped: {reason}"
                 except HarnessError as error:
-                    failures[str(index)] = str(error)
+                    failures[index] = str(error)
             phase_ends("count")
         phase_ends("end")
     except (HarnessError, OSError) as error:
-        failures.update({str(index): str(error) for index in probe.cases if str(index) not in counts})
+        failures.update({index: str(error) for index in probe.cases if index not in counts})
     finally:
         folders.give_back(folder)
     others = tuple(note for note in notes if note != str(record))
-    return protocol.Probed(probe.serial, counts, failures, record.binaries if record else None, others, seconds)
+    return Probed(probe.serial, counts, failures, record.binaries if record else None, others, seconds)
 
 
-def _place_of(probe: protocol.Probe, workload: type[DeclaredWorkload], params: tuple[object, ...]) -> Place | None:
+def _place_of(probe: Probe, workload: type[DeclaredWorkload], params: tuple[object, ...]) -> Place | None:
     if probe.keep is None:
         return None
     return Place(

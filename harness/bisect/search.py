@@ -15,19 +15,20 @@ from pathlib import Path
 from textwrap import shorten
 from typing import NamedTuple
 
-from harness import protocol
-from harness.asv_plugin.results import AsvProject, alone
+from harness.asv_plugin.results import AsvProject, Benchmark, alone
 from harness.bisect.client import ProbingProcess
 from harness.bisect.findings import CaseFinding, Change, Culprit, FoundStep
+from harness.bisect.messages import Probe, Probed, Range
 from harness.bisect.plan import Bisection, Step
 from harness.errors import RepositoryError
 from harness.overlay.git import Repository
+from harness.store.noise import Measured, Noise, Source, facts_of
 from harness.suite.parameters import case_name
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """`probing` and `confirming` are kinds of counters; `noise` is a relative change, None for the benchmark's own."""
+    """`probing` and `confirming` are kinds of counters; `noise` is a relative change, None for each case's own."""
 
     probing: str = "readable"
     confirming: str = "callgrind"
@@ -51,19 +52,27 @@ class Search:
     """One search: what is known of the points of a range, and what to count next. Points are numbers, oldest first;
     commits next to each other with equal trees are one point."""
 
-    def __init__(self, project: AsvProject, process: ProbingProcess, repository: Repository, options: Options) -> None:
+    def __init__(
+        self,
+        project: AsvProject,
+        process: ProbingProcess,
+        repository: Repository,
+        measured: Measured,
+        options: Options,
+    ) -> None:
         self._project = project
         self._process = process
         self._repository = repository
         self._options = options
-        self._survey = process.survey
+        survey = self._survey = process.survey
         # Equal trees next to each other are one; their first commit stands for them.
         self._groups = [
             list(group) for _, group in itertools.groupby(self._survey.points, key=lambda point: point.digest)
         ]
-        self._cases = {int(index): texts for index, texts in self._survey.cases.items()}
-        self.noise = self._survey.noise if options.noise is None else options.noise
-        self._bisection = Bisection(len(self._groups), self._cases, self.noise)
+        self._cases = survey.cases
+        self._benchmark = Benchmark(survey.name, survey.version, survey.params, survey.cases)
+        self.noise = self._noise_of_cases(measured)
+        self._bisection = Bisection(len(self._groups), {case: noise.part for case, noise in self.noise.items()})
         self._counts: dict[tuple[str, str, int], dict[int, float]] = {}  # by tree, counter and memory layout
         self._failures: dict[tuple[str, str, int], dict[int, str]] = {}
         self._binaries: dict[int, str] = {}
@@ -71,10 +80,19 @@ class Search:
         self._serials = itertools.count(1)
         self.probes: list[dict[str, object]] = []
 
+    def _noise_of_cases(self, measured: Measured) -> dict[int, Noise]:
+        survey, declared = self._survey, self._survey.declared_noise
+        if self._options.noise is not None:
+            return dict.fromkeys(self._cases, Noise(self._options.noise, Source.GIVEN))
+        facts = facts_of(self._options.probing, survey.python, survey.machine)
+        return {case: measured.of(self._name(case, "  "), declared, facts) for case in self._cases}
+
     def run(self) -> list[CaseFinding]:
         """Search. Raises CountError."""
         commits = len({point.commit for point in self._survey.points})
-        _say(f"{commits} commits, {len(self._groups)} different trees; changes up to {self.noise:.2%} are noise")
+        _say(f"{commits} commits, {len(self._groups)} different trees")
+        for case, noise in self.noise.items():
+            _say(f"{self._name(case)}  changes up to {noise.percent} are noise ({noise.source})")
         while wanted := self._bisection.wanted(self._options.cores):
             ends = {point for case in self._cases for point in self._bisection.ends(case) or ()}
             keys = {point: self._key(point, confirm=point in ends) for point in wanted}
@@ -91,7 +109,7 @@ class Search:
         missing: dict[_Key, set[int]] = {}
         for case in self._cases:
             for step in self._bisection.steps(case):
-                memory_layouts = (0, 1) if self._needs_second_opinion(step) else (0,)
+                memory_layouts = (0, 1) if self._needs_second_opinion(case, step) else (0,)
                 for point, memory_layout in itertools.product((step.before, step.after), memory_layouts):
                     key = self._key(point, confirm=not memory_layout, memory_layout=memory_layout)
                     missing.setdefault(key, set()).add(case)
@@ -100,8 +118,9 @@ class Search:
         for first in range(0, len(unknown), cores):
             self._count(dict(list(unknown.items())[first : first + cores]))
 
-    def _needs_second_opinion(self, step: Step) -> bool:
-        return self.noise < abs(step.relative) <= _DOUBTFUL * self.noise
+    def _needs_second_opinion(self, case: int, step: Step) -> bool:
+        noise = self.noise[case].part
+        return noise < abs(step.relative) <= _DOUBTFUL * noise
 
     # Counting
 
@@ -129,12 +148,12 @@ class Search:
         for probed in self._process.probe(probes):
             self._note(probed, sent[probed.serial][0])
 
-    def _probe(self, serial: int, key: _Key, cases: Iterable[int]) -> protocol.Probe:
+    def _probe(self, serial: int, key: _Key, cases: Iterable[int]) -> Probe:
         point = self._groups[key.point][0]
         keep = str(self._project.keep) if self._is_savable(key) else None
         name = self._project.environment_name(key.counter)
         ordered = tuple(sorted(cases))
-        return protocol.Probe(serial, point.commit, point.wheel, key.counter, ordered, key.memory_layout, keep, name)
+        return Probe(serial, point.commit, point.wheel, key.counter, ordered, key.memory_layout, keep, name)
 
     def _is_savable(self, key: _Key) -> bool:
         return self._groups[key.point][0].own and key.memory_layout == 0
@@ -142,17 +161,17 @@ class Search:
     def _recall(self, key: _Key) -> None:
         """What asv's results tell of any commit of the group."""
         for point in self._groups[key.point] if self._is_savable(key) else ():
-            for case, (count, binaries) in self._project.saved(self._survey, key.counter, point).items():
+            known = self._project.saved(self._benchmark, key.counter, point.commit, point.wheel_name)
+            for case, (count, binaries) in known.items():
                 self._binaries[key.point] = binaries
                 counts = self._counts.setdefault(self._tree(key), {})
                 if case not in counts:
                     counts[case] = count
                     _say(f"{point.commit[:10]}  {key.counter:<9}  {self._name(case)}  {count:,.2f}  saved earlier")
 
-    def _note(self, probed: protocol.Probed, key: _Key) -> None:
+    def _note(self, probed: Probed, key: _Key) -> None:
         point = self._groups[key.point][0]
-        counts = {int(index): count for index, count in probed.counts.items()}
-        failures = {int(index): why for index, why in probed.failures.items()}
+        counts, failures = probed.counts, probed.failures
         self._counts.setdefault(self._tree(key), {}).update(counts)
         self._failures.setdefault(self._tree(key), {}).update(failures)
         if probed.binaries is not None:
@@ -161,7 +180,7 @@ class Search:
             _say(note)
         self._notes.update(probed.notes)
         if self._is_savable(key):
-            self._project.save(self._survey, key.counter, point, counts, failures)
+            self._project.save(self._benchmark, key.counter, point.commit, counts, failures)
         spent = sum(probed.seconds.values())
         probe = {"commit": point.commit, "counter": key.counter, "layout": key.memory_layout}
         self.probes.append({**probe, **probed.seconds})
@@ -183,9 +202,9 @@ class Search:
 
     # What came of it
 
-    def _name(self, case: int) -> str:
+    def _name(self, case: int, gap: str = " ") -> str:
         labelled = dict(zip(self._survey.param_names, self._cases[case], strict=False))
-        return case_name(self._survey.name, labelled, " ")
+        return case_name(self._survey.name, labelled, gap)
 
     def _finding(self, case: int) -> CaseFinding:
         if len(self._groups) == 1:
@@ -200,7 +219,7 @@ class Search:
         names = " and ".join(self._groups[point][0].commit[:10] for point in moved)
         why = f"beyond {names} nothing can be counted" if moved else ""
         steps = [self._found(case, step) for step in self._bisection.steps(case)]
-        return CaseFinding(self._name(case), whole, tuple(steps), why)
+        return CaseFinding(self._name(case), whole, tuple(steps), why, noise=self.noise[case])
 
     def _counted(self, case: int, step: Step, confirm: bool, memory_layout: int = 0) -> Change | None:
         keys = [self._key(point, confirm, memory_layout) for point in (step.before, step.after)]
@@ -211,15 +230,15 @@ class Search:
         probed = Change(step.count_before, step.count_after)
         confirmed = self._counted(case, step, confirm=True)
         elsewhere = self._counted(case, step, confirm=False, memory_layout=1)
-        confirming, noise = self._options.confirming, 100 * self.noise
+        confirming, noise = self._options.confirming, 100 * self.noise[case].part
         doubt = None
-        if abs(step.relative) <= self.noise:
-            doubt = f"no step is larger than noise ({noise:.2f} %): the change is spread over several commits"
+        if 100 * abs(step.relative) <= noise:
+            doubt = f"no step is larger than noise ({noise:.2g} %): the change is spread over several commits"
         elif confirmed is None:
             doubt = f"{confirming} could not count both sides"
         elif abs(confirmed.percent - probed.percent) > noise:
             doubt = f"{confirming} counted another change than {self._options.probing}: {probed}"
-        elif self._needs_second_opinion(step) and elsewhere is None:
+        elif self._needs_second_opinion(case, step) and elsewhere is None:
             doubt = "it could not be counted in another memory layout"
         elif not step.exact:
             doubt = "what lies between cannot be counted"
@@ -258,9 +277,7 @@ def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def bisect(
-    configuration: Path, wanted: protocol.Range, options: Options
-) -> tuple[list[CaseFinding], dict[str, object]]:
+def bisect(configuration: Path, wanted: Range, options: Options) -> tuple[list[CaseFinding], dict[str, object]]:
     """Search as asked (`repository` and `suite` of `wanted` are filled in here); what was found, and how it was.
 
     Raises HarnessError.
@@ -269,9 +286,7 @@ def bisect(
         return _bisect(configuration, wanted, options)
 
 
-def _bisect(
-    configuration: Path, wanted: protocol.Range, options: Options
-) -> tuple[list[CaseFinding], dict[str, object]]:
+def _bisect(configuration: Path, wanted: Range, options: Options) -> tuple[list[CaseFinding], dict[str, object]]:
     began = time.monotonic()
     project = AsvProject(configuration)
     repository = Repository(project.repository)
@@ -281,12 +296,13 @@ def _bisect(
     if not repository.is_ancestor(good, bad):
         swapped = ": swap them" if repository.is_ancestor(bad, good) else ": name an ancestor of it"
         raise RepositoryError(f"{wanted.bad} ({bad[:10]}) does not contain {wanted.good} ({good[:10]}){swapped}")
+    measured = Measured.read(project.keep, project.suite)
     full_range = dataclasses.replace(
         wanted, repository=str(repository.path), suite=str(project.suite), good=good, bad=bad
     )
     with ProbingProcess(project.python(good), full_range) as process:
-        search = Search(project, process, repository, options)
+        search = Search(project, process, repository, measured, options)
         findings = search.run()
     seconds = round(time.monotonic() - began, 1)
     _say(f"{search.split()}; {seconds:.0f} s in all on {options.cores} cores")
-    return findings, {"noise": search.noise, "probes": search.probes, "seconds": seconds, "cores": options.cores}
+    return findings, {"probes": search.probes, "seconds": seconds, "cores": options.cores}

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.check import messages
-from harness.check.messages import CaseCounted, Cases, Chosen, Job, JobDone
-from harness.engine.line_process import LineProcess, Words
-
-WORDS = Words(messages.encode, messages.decode, messages.Refused)
+from harness.check.messages import WORDS, CaseCounted, Cases, Chosen, Job, JobDone
+from harness.engine.line_process import LineProcess
 
 
 class CountingProcess(LineProcess):

@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.check.client import WORDS
-from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused, decode
+from harness.check.messages import WORDS, CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Message, Refused
 from harness.engine import client, line_process, valgrind_tools
 from harness.engine.configuration import memory_layout
 from harness.errors import CaseSkipped, HarnessError, SuiteError
@@ -39,7 +38,7 @@ Choice = tuple[type[DeclaredWorkload], tuple[Any, ...]]
 def main() -> None:
     send: Send = line_process.sender(WORDS)
     try:
-        wanted: Chosen = decode(sys.stdin.buffer.readline())
+        wanted: Chosen = WORDS.decode(sys.stdin.buffer.readline())
         written = _last_written(Path(wanted.suite))
         every = selection.all_workloads(Path(wanted.suite))
         choices = _choices(wanted, every)
@@ -51,7 +50,7 @@ def main() -> None:
             folders = install.TreeFolders(stack.enter_context(install.trees())) if wanted.trees else None
             pool = stack.enter_context(ThreadPoolExecutor(_JOBS_AT_ONCE))
             for line in sys.stdin.buffer:
-                pool.submit(_do, _JobRun(decode(line), choices, written, send), folders)
+                pool.submit(_do, _JobRun(WORDS.decode(line), choices, written, send), folders)
     except HarnessError as error:
         send(Refused(str(error)))
 

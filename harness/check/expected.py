@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.check.by_fingerprint import Table
 from harness.check.messages import CaseCounted, CaseFacts
-from harness.check.noise import Noise
 from harness.check.verdicts import Kind, Verdict
+from harness.store.by_fingerprint import Table
+from harness.store.noise import Noise
 
 _NAME = "counts"
 

@@ -1,14 +1,10 @@
-"""The words between a check and the processes that count for it: frozen dataclasses, one JSON object a line each.
-
-These are not in protocol.py, which is loaded under valgrind: an edit there moves counts.
-"""
+"""The words between a check and the processes that count for it: frozen dataclasses, one JSON object a line each."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any
 
+from harness.engine.messages import Words
 from harness.suite.parameters import case_name
 
 
@@ -106,25 +102,4 @@ class Refused:
 
 
 Message = Chosen | Cases | Job | CaseCounted | JobDone | Refused
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Chosen, Cases, Job, CaseCounted, JobDone, Refused)}
-
-
-def encode(message: Message) -> bytes:
-    """One line of JSON, with the message's kind."""
-    return json.dumps({"kind": type(message).__name__, **dataclasses.asdict(message)}).encode() + b"\n"
-
-
-def decode(line: bytes) -> Any:
-    """The message that `encode` made the line of. Raises ValueError for anything else."""
-    try:
-        fields = json.loads(line)
-        kind = _KINDS[fields.pop("kind")]
-        if kind is Cases:
-            fields["cases"] = tuple(CaseFacts(**_tuples(case)) for case in fields["cases"])
-        return kind(**_tuples(fields))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"not a message of a check: {line[:200]!r} ({error!r})") from None
-
-
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+WORDS = Words((Chosen, Cases, Job, CaseCounted, JobDone, Refused), Refused)

@@ -20,15 +20,16 @@ from textwrap import shorten
 
 from harness.asv_plugin.results import alone
 from harness.check import sides, verdicts
-from harness.check.by_fingerprint import OF_THE_COMMIT
 from harness.check.client import CountingProcess
 from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts, Chosen, Job, JobDone
-from harness.check.noise import Layouts, Measured
+from harness.check.noise import Layouts
 from harness.check.reasons import reason
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, Reason, Sides, Verdict
 from harness.errors import CountError, HarnessError, SuiteError
+from harness.store.by_fingerprint import OF_THE_COMMIT
+from harness.store.noise import Measured
 
 #: What was counted: by side and memory layout, by case.
 _Reports = dict[tuple[str, int], dict[int, CaseCounted]]
@@ -173,7 +174,7 @@ class _Counting:
         self._subject = subject
         self._options = options
         self._expected = expected
-        self._noise = Measured.read(subject.keep)
+        self._noise = Measured.read(subject.keep, subject.suite)
         self._serials = itertools.count(1)
         self._cases = self._common_cases()
         self.heads: dict[CaseFacts, CaseCounted] = {}
@@ -238,7 +239,7 @@ class _Counting:
             layouts = Layouts.of(case, of_case)
             cases.append(layouts)
             if layouts.counts:
-                measured = measured.with_counts(case, of_case[0].fingerprint, layouts.counts)
+                measured = measured.with_counts(str(case), of_case[0].fingerprint, layouts.counts)
         return cases, measured
 
     def reasons(self, found: Sequence[Verdict]) -> list[Reason | None]:
@@ -261,7 +262,7 @@ class _Counting:
 
     def _pair(self, number: int, reports: _Reports, memory_layout: int = 0) -> Sides:
         case, head = self._cases[number], reports[HEAD, memory_layout][number]
-        noise = self._noise.of(case, head.fingerprint)
+        noise = self._noise.of(str(case), case.noise, head.fingerprint)
         if self._expected is not None:
             absent = CaseCounted(0, number, skipped="it is not in the file of expected counts")
             return Sides(self._expected.base(case, head) or absent, head, noise, subject=OF_THE_COMMIT)

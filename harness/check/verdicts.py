@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from harness.check.by_fingerprint import OF_THE_COMMIT
 from harness.check.messages import CaseCounted, CaseFacts
-from harness.check.noise import Noise
+from harness.store.by_fingerprint import OF_THE_COMMIT
+from harness.store.noise import Noise
 
 #: A change up to so many times the noise is counted in other memory layouts before it is called anything.
 DOUBTFUL = 3

@@ -9,7 +9,6 @@ import argparse
 import json
 from pathlib import Path
 
-from harness import protocol
 from harness.cli.parser import (
     add_benchmark,
     add_config,
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_counter(parser, "readable", help="what probes (default: %(default)s)")
     add_counter_of_ends(parser)
     parser.add_argument(
-        "--noise", type=float, metavar="PERCENT", help="changes up to this are none (default: the benchmark's own)"
+        "--noise", type=float, metavar="PERCENT", help="changes up to this are none (default: each case's own)"
     )
     add_json(parser, "one object")
     add_wheels(parser)
@@ -58,8 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     """The status tells what came of it (see findings.py)."""
     with asv_needed("bisecting"):
         from harness.bisect import findings, search
+        from harness.bisect.messages import Range
     wheels = wheels_of(arguments)
-    wanted = protocol.Range(
+    wanted = Range(
         suite="",
         benchmark=arguments.benchmark,
         assignments=tuple(arguments.param),

@@ -14,9 +14,10 @@ import json
 from collections import Counter
 from typing import Any
 
-from harness.check.noise import Layouts, spread
+from harness.check.noise import Layouts
 from harness.cli.parser import add_json, add_sides, asv_needed, sides_of
 from harness.report import columns
+from harness.store.noise import spread
 
 HELP = "measure how far counts move from memory layout to memory layout"
 EXAMPLES = ("harness noise --repo ../pytorch", "harness noise main --bench dtensor --layouts 9")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import subprocess
 import threading
@@ -12,20 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harness.engine.messages import Words
 from harness.errors import CountError
 from harness.system import processes
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """How both ends write their messages; `decode` raises ValueError for what is none. A `refusal` is the kind of
-    message that has a `sentence` on why the process cannot do what it is asked for."""
-
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
-    refusal: type[Any]
 
 
 class LineProcess:

@@ -43,7 +43,7 @@ from harness.system import asv_folder, private
 _SLOTS = 100
 _PATIENCE_SECONDS = 3.0
 _OURS = ("harness", "_client_requests")
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME)
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", asv_folder.NAME, asv_folder.NOISE)
 _NOT_INSIDE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "*.cpp", "door.py")
 _HARNESS = Path(__file__).parent.parent
 _NO_RULES = Rules()

@@ -15,6 +15,7 @@ from harness.profile.comparison import Run
 from harness.profile.components import Components
 from harness.report import resolve, tables
 from harness.report.resolve import View, Wanted
+from harness.store.noise import Noise
 from harness.store.records import KeptCount
 from harness.suite.parameters import case_name
 
@@ -51,8 +52,9 @@ def explain(options: Options, name: str) -> int:
 
 
 def diff(options: Options, base: str, head: str) -> int:
-    """Print what moved between two commits, by function. The exit status: 1 as for `explain`."""
-    pairs = resolve.between_commits(options.wanted, base, head)
+    """Print what moved between two commits, by function, and how noisy the case is. The exit status: 1 as for
+    `explain`."""
+    pairs, measured = resolve.between_commits(options.wanted, base, head), resolve.noise(options.wanted)
     _one_case(options, len(pairs))
     answers = []
     for was, is_now in pairs:
@@ -60,19 +62,30 @@ def diff(options: Options, base: str, head: str) -> int:
         difference = comparison.compare(before, after)
         differing = is_now.shown.differs_from(was.shown)
         change = "no change" if difference.change == 0 else f"{difference.change / difference.base:+.3%}"
+        noise = measured.of(_label(is_now.count), 0.0, is_now.shown.fingerprint)
         if options.json:
-            facts = {**_facts(is_now.shown), "base": was.commit, "not counted alike": differing}
+            known = noise.part if noise.measured else None
+            facts = {**_facts(is_now.shown), "base": was.commit, "not counted alike": differing, "noise": known}
             answers.append({**facts, **tables.facts_compared(difference, after.python)})
         else:
             for line in differing:
                 print(f"not counted alike: {line}")
             print(f"{_label(is_now.count)}  {difference.base:,.2f} -> {difference.head:,.2f}  {change}")
+            if difference.change != 0:
+                print(_beside(noise, abs(difference.change / difference.base)))
             for line in tables.compared(difference, rows=options.rows):
                 print(line)
         if options.flame is not None:
             title = f"{_label(is_now.count)}, {was.commit[:10]} to {is_now.commit[:10]}: {change}"
             _write(options.flame, after, components, title, before)
     return _end(options, answers, [after for _, after in pairs])
+
+
+def _beside(noise: Noise, change: float) -> str:
+    """What the noise says of a change."""
+    if not noise.measured:
+        return "how noisy the case is was not measured: `harness noise` does"
+    return f"noise {noise}" + (": this change is none" if change <= noise.part else "")
 
 
 def _end(options: Options, answers: list[dict[str, Any]], views: Sequence[View]) -> int:

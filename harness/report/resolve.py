@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import CountError, RepositoryError, StartError, SuiteError
 from harness.store import records
+from harness.store.noise import Measured
 from harness.store.records import CaseKey, KeptCount
 from harness.suite.selection import parse_assignments
 from harness.system import asv_folder
@@ -74,6 +75,18 @@ def between_commits(wanted: Wanted, base: str, head: str) -> tuple[tuple[View, V
     if not common:
         raise SuiteError(f"{commits[0][:10]} and {commits[1][:10]} have no case in common that is kept with a profile")
     return tuple(resolver.pair(before[case], after[case]) for case in common)
+
+
+def noise(wanted: Wanted) -> Measured:
+    """What was measured of how noisy cases are. Where asv is not, only what this machine measured. Raises
+    HarnessError."""
+    try:
+        from harness.asv_plugin.results import suite_of  # not above: the environments under test lack asv
+    except ModuleNotFoundError:
+        suite = None
+    else:
+        suite = suite_of(wanted.config)
+    return Measured.read(wanted.config.resolve().parent / asv_folder.NAME, suite)
 
 
 class _Resolver:

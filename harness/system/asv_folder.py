@@ -1,4 +1,4 @@
-"""The one folder that asv and this harness write to, beside asv's configuration."""
+"""The one folder that asv and this harness write to, beside asv's configuration, and what else has a fixed name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from harness.errors import StartError
 
 NAME = ".asv"
+#: The file that tells how noisy each case is: in that folder, and in a suite's, where it is no part of what is counted.
+NOISE = "noise.json"
 
 
 def check(configuration: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from harness.asv_plugin import history as asv_history
 from harness.asv_plugin import overview, third_party
+from harness.store.noise import Measured, facts_of
 from tests import browsing
 from tests.browsing import Look, serving
 
@@ -68,13 +69,16 @@ def test_asvs_results_become_histories():
         ("env", "m.A.track_instructions"): {"one": [1.0, None, math.nan], "two": [2.0, 3.0, math.nan]},
         ("env", "m.A.track_total"): {"one": [9.0, 9.0, 9.0]},
     }
-    made = asv_history.histories(found, benchmarks, ["one", "two", "three"])
+    facts = facts_of("readable", "3.11", "x86_64")
+    measured = Measured().with_counts("m.A  x='1'", {**facts, "torch": "2"}, (1000, 1002))
+    counted = asv_history.Counted(found, {"env": facts})
+    made = asv_history.histories(counted, benchmarks, ["one", "two", "three"], measured)
     assert [(each.parameters["x"], each.counts) for each in made] == [
         ("cpu", [1.0, 2.0, None]),
         ("'1'", [None, 3.0, None]),
         ("1", [None, None, None]),
     ]
-    assert {each.benchmark for each in made} == {"m.A"} and made[0].noise == 0.1
+    assert {each.benchmark for each in made} == {"m.A"} and [each.noise for each in made] == [0.1, 0.002, 0.1]
 
 
 # How it looks

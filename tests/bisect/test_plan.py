@@ -7,7 +7,7 @@ from harness.bisect.plan import Bisection, change
 
 def search(counts, noise=0.002, slots=2):
     """The bisection of one case whose counts are given (None: cannot be counted), and every round of points."""
-    bisection = Bisection(len(counts), [0], noise)
+    bisection = Bisection(len(counts), {0: noise})
     rounds = []
     while wanted := bisection.wanted(slots):
         rounds.append(sorted(wanted))
@@ -82,7 +82,7 @@ def test_a_change_that_is_spread_is_followed_where_it_is_largest():
 
 def test_cases_share_points_and_each_follows_its_own_step():
     counts = {0: [100.0] * 5 + [110.0] * 11, 1: [50.0] * 12 + [49.0] * 4, 2: [7.0] * 16}
-    bisection = Bisection(16, counts, 0.002)
+    bisection = Bisection(16, dict.fromkeys(counts, 0.002))
     counted = 0
     while wanted := bisection.wanted(2):
         for point, cases in wanted.items():

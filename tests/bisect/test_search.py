@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness import protocol
 from harness.bisect import findings
+from harness.bisect.messages import Point, Probe, Probed, Survey
 from harness.bisect.search import Options, Search
+from harness.store.noise import Measured, facts_of
 
 Count = Callable[[int, str, int], float | None]
 
@@ -20,25 +21,23 @@ class ProbingProcess:
 
     def __init__(self, digests: str, count: Count) -> None:
         points = tuple(
-            protocol.Point(f"{number:040x}", "/wheel", "torch 1.0 (commit abc)", digest, own=True)
+            Point(f"{number:040x}", "/wheel", "torch 1.0 (commit abc)", digest, own=True)
             for number, digest in enumerate(digests)
         )
-        self.survey = protocol.Survey(
-            "work.Work", "1", "instructions", 0.004, ("of",), (("'all'",),), {"0": ("all",)}, points
+        self.survey = Survey(
+            "work.Work", "1", "instructions", 0.004, ("of",), (("'all'",),), {0: ("all",)}, points, "3.11.7", "x86_64"
         )
         self.asked: list[tuple[int, str, int]] = []
         self._count = count
 
-    def probe(self, probes: list[protocol.Probe]) -> Any:
+    def probe(self, probes: list[Probe]) -> Any:
         for probe in probes:
             key = int(probe.commit, 16), probe.counter, probe.memory_layout
             self.asked.append(key)
             value = self._count(*key)
-            counts = {} if value is None else {"0": value}
-            failures = {} if counts else {"0": "it does not import\nTraceback ..."}
-            yield protocol.Probed(
-                probe.serial, counts, failures, "torch 1.0 (commit abc): no native file differs", (), {}
-            )
+            counts = {} if value is None else {0: value}
+            failures = {} if counts else {0: "it does not import\nTraceback ..."}
+            yield Probed(probe.serial, counts, failures, "torch 1.0 (commit abc): no native file differs", (), {})
 
 
 class AsvProject:
@@ -51,12 +50,12 @@ class AsvProject:
     def environment_name(self, counter: str) -> str:
         return f"environment-{counter}"
 
-    def saved(self, survey: Any, counter: str, point: protocol.Point) -> dict[int, tuple[float, str]]:
-        known = self.known.get((counter, point.commit))
+    def saved(self, benchmark: Any, counter: str, commit: str, wheel_name: str) -> dict[int, tuple[float, str]]:
+        known = self.known.get((counter, commit))
         return {} if known is None else {0: (known, "torch 1.0 (commit abc): no native file differs")}
 
-    def save(self, survey: Any, counter: str, point: protocol.Point, counts: Any, failures: Any) -> None:
-        self.stored[counter, point.commit] = counts
+    def save(self, benchmark: Any, counter: str, commit: str, counts: Any, failures: Any) -> None:
+        self.stored[counter, commit] = counts
 
 
 class Repository:
@@ -71,10 +70,16 @@ class Repository:
 
 
 def search(
-    digests: str, count: Count, project: AsvProject | None = None, **options: Any
+    digests: str, count: Count, project: AsvProject | None = None, measured: Measured | None = None, **options: Any
 ) -> tuple[findings.CaseFinding, ProbingProcess]:
     process = ProbingProcess(digests, count)
-    made: Any = Search(project or AsvProject(), process, Repository(), Options(cores=2, **options))  # type: ignore[arg-type]
+    made: Any = Search(
+        project or AsvProject(),  # type: ignore[arg-type]
+        process,  # type: ignore[arg-type]
+        Repository(),  # type: ignore[arg-type]
+        measured or Measured(),
+        Options(cores=2, **options),
+    )
     (found,) = made.run()
     return found, process
 
@@ -110,6 +115,18 @@ def test_a_step_near_noise_gets_a_second_opinion_and_a_clear_one_does_not():
     found, process = search("abcd", step_at(2, size=1.006))
     assert [key for key in process.asked if key[2]] == [(1, "readable", 1), (2, "readable", 1)]
     assert found.outcome == "found" and found.steps[0].elsewhere == findings.Change(1000, 1006)
+
+
+def test_the_measured_noise_of_a_case_decides_what_a_step_is():
+    declared, process = search("abcd", step_at(2, size=1.002))
+    assert declared.outcome == "no change" and len(process.asked) == 2
+    counts = (1000.0, 1000.3)  # less than the least that is believed
+    quiet = Measured().with_counts("work.Work  of=all", facts_of("readable", "3.11.7", "x86_64"), counts)
+    found, _ = search("abcd", step_at(2, size=1.002), measured=quiet)
+    assert found.outcome == "found" and found.steps[0].change == findings.Change(1000, 1002)
+    assert found.facts()["noise measured"] and "; noise 0.05 %, measured" in "\n".join(found.lines())
+    asked, _ = search("abcd", step_at(2, size=1.002), measured=quiet, noise=0.01)
+    assert asked.outcome == "no change"
 
 
 @pytest.mark.parametrize("elsewhere", [1.0, 1.003, 0.99])

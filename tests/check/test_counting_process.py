@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol
 from harness.bisect.client import ProbingProcess
+from harness.bisect.messages import Range
 from harness.check.client import CountingProcess
 from harness.check.messages import CaseCounted, Chosen, Job, JobDone
 from harness.errors import CountError
@@ -36,6 +36,6 @@ def test_what_cannot_be_counted_at_all_is_an_error(monkeypatch):
     monkeypatch.setenv("HARNESS_TESTS", "1")
     with pytest.raises(CountError, match=r"--bench '\(' is no regular expression"):
         CountingProcess(sys.executable, Chosen(SUITE, "default", "("))
-    wanted = protocol.Range(SUITE, "loops.Nothing", (), str(ROOT), "a", "b", None)
+    wanted = Range(SUITE, "loops.Nothing", (), str(ROOT), "a", "b", None)
     with pytest.raises(CountError, match=r"no benchmark 'loops\.Nothing'"):
         ProbingProcess(sys.executable, wanted)

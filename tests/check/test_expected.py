@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from harness.check import verdicts
-from harness.check.by_fingerprint import OF_THE_COMMIT, key
 from harness.check.expected import Expected
 from harness.check.messages import CaseCounted, CaseFacts
-from harness.check.noise import Noise
 from harness.check.verdicts import CANNOT_TELL, Kind, Sides, judge, status
 from harness.errors import StartError, SuiteError
+from harness.store.by_fingerprint import OF_THE_COMMIT, key
+from harness.store.noise import Noise
 
 CASE = CaseFacts("module.Work", ("device",), ("cpu",), noise=0.01)
 OTHER = CaseFacts("module.Other", (), (), noise=0.01)

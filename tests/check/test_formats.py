@@ -12,10 +12,10 @@ import pytest
 
 from harness.check import formats
 from harness.check.messages import CaseFacts
-from harness.check.noise import Noise
 from harness.check.run import Checked
 from harness.check.sides import Origin, Side
 from harness.check.verdicts import Change, Kind, Moved, Reason, Verdict
+from harness.store.noise import Noise
 from tests.conftest import ROOT
 
 SCHEMA = json.loads((ROOT / "docs/reference/check.schema.json").read_text())
@@ -90,7 +90,7 @@ def test_the_text_begins_with_the_sides_and_ends_with_the_answer():
     )
     assert lines[1] == "head  the working tree: aaaaaaaaaa with its edits"
     assert "REGRESSED  module.Work  device=cpu" in lines
-    assert "  52,905 -> 53,491 instructions, +586 (+1.11 %); noise 0.4 %, as the class declares" in lines
+    assert "  52,905 -> 53,491 instructions, +586 (+1.11 %); noise 0.4 %, not measured, as the class declares" in lines
     assert "  +1.10 % in another memory layout" in lines
     assert "          +580  wrap  torch/_dispatch.py" in lines and "            +4  all others" in lines
     assert "  no reason can be told: nothing was kept of it" in lines

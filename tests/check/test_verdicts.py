@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from harness.check import verdicts
-from harness.check.messages import CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Refused, decode, encode
-from harness.check.noise import LEAST, Layouts, Measured, Noise, spread
+from harness.check.messages import WORDS, CaseCounted, CaseFacts, Cases, Chosen, Job, JobDone, Refused
+from harness.check.noise import Layouts
 from harness.check.verdicts import Change, Kind, Sides, Verdict, is_doubtful, judge, status
+from harness.store.noise import Noise, Source
 
 CASE = CaseFacts("module.Work", ("device",), ("cpu",), noise=0.01)
 ALIKE = {"counter": "readable", "python": "3.11"}
@@ -134,38 +135,12 @@ def test_every_message_comes_back_as_it_was_sent():
         Refused("no"),
     ]
     for message in messages:
-        line = encode(message)
+        line = WORDS.encode(message)
         assert line.endswith(b"\n") and line.count(b"\n") == 1
-        assert decode(line) == message
+        assert WORDS.decode(line) == message
 
 
 # Noise
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"), [((5, 5), 0), ((100, 101), 0.01), ((101, 100, 102), 0.02), ((0, 0), 0), ((0, 1), math.inf)]
-)
-def test_noise_is_the_widest_change_between_two_layouts(counts, expected):
-    assert spread(counts) == pytest.approx(expected)
-
-
-def test_what_was_measured_is_taken_under_its_fingerprint_only(tmp_path):
-    assert Measured.read(tmp_path).of(CASE, ALIKE) == Noise(0.01)
-    Measured().with_counts(CASE, ALIKE, (1000, 1002)).write(tmp_path)
-    measured = Measured.read(tmp_path)
-    assert measured.of(CASE, ALIKE) == Noise(0.002, measured=True)
-    assert measured.of(CASE, {**ALIKE, "python of commit": "b" * 40}) == Noise(0.002, measured=True)
-    assert measured.of(CASE, {**ALIKE, "python": "3.12"}) == Noise(0.01)
-    assert str(measured.of(CASE, ALIKE)) == "0.2 %, measured" and str(Noise(0.01)) == "1 %, as the class declares"
-
-
-def test_a_case_that_did_not_move_is_not_held_to_be_without_noise():
-    assert Measured().with_counts(CASE, ALIKE, (1000, 1000)).of(CASE, ALIKE) == Noise(LEAST, measured=True)
-
-
-def test_a_change_from_nothing_is_not_kept_as_noise(tmp_path):
-    Measured().with_counts(CASE, ALIKE, (0, 1000)).write(tmp_path)
-    assert Measured.read(tmp_path).of(CASE, ALIKE) == Noise(CASE.noise)
 
 
 def test_a_case_that_one_layout_could_not_count_has_no_noise():
@@ -175,7 +150,7 @@ def test_a_case_that_one_layout_could_not_count_has_no_noise():
 
 
 def test_the_measured_noise_decides():
-    quiet = Sides(counted(1000), counted(1003.5), Noise(0.001, measured=True))
+    quiet = Sides(counted(1000), counted(1003.5), Noise(0.001, Source.HERE))
     assert judge(CASE, quiet).kind is Kind.REGRESSED and judge(CASE, sides(1000, 1003.5)).kind is Kind.UNCHANGED
 
 

@@ -17,8 +17,9 @@ from harness.errors import SuiteError
 from tests.conftest import ROOT
 
 VARIABLES = {name: value for name, value in vars(settings).items() if str(value).startswith("HARNESS_")}
-#: Which modules hand variables on: to asv's processes, and to asv's configuration of an environment.
-SETTERS = {"cli/bench.py", "asv_plugin/results.py"}
+#: Which modules hand variables on: to asv's processes, and to asv's configuration of an environment. The last one reads
+#: what they were in asv's results.
+SETTERS = {"cli/bench.py", "asv_plugin/results.py", "asv_plugin/history.py"}
 
 
 def test_what_the_environment_does_not_say_is_a_default():

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import sys
-from typing import Any
 
 from harness.engine import line_process
+from harness.engine.messages import Words
 
 
+@dataclasses.dataclass(frozen=True)
+class Name:
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Refusal:
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
+    sentence: str
 
 
-def encode(message: Any) -> bytes:
-    return json.dumps({"refused": message.sentence} if isinstance(message, Refusal) else message).encode() + b"\n"
-
-
-def decode(line: bytes) -> Any:
-    message = json.loads(line)
-    return Refusal(message["refused"]) if isinstance(message, dict) else message
-
-
-WORDS = line_process.Words(encode, decode, Refusal)
+WORDS = Words((Name, Refusal), Refusal)
 
 
 def main() -> None:
     send = line_process.sender(WORDS)
     for line in sys.stdin.buffer:
-        name = decode(line)
+        name = WORDS.decode(line)
         print("printed", flush=True)
         os.write(1, b"written\n")
-        send(Refusal("nobody is here") if name == "nobody" else name)
+        send(Refusal("nobody is here") if name == Name("nobody") else name)

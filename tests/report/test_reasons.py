@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from harness.profile.symbols import NAMELESS
+from harness.store.noise import Measured, spread
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.asv
@@ -77,6 +78,19 @@ def test_diff_names_the_function_that_moved_and_adds_up(published):
     assert [c["base instructions per call"], c["head instructions per call"]] == results
     assert sum(row["change"] for row in c["functions"]) + c["empty body"] == pytest.approx(results[1] - results[0])
     assert c["not counted alike"] == []
+
+
+def test_diff_tells_how_noisy_the_case_is(elsewhere, published):
+    base, head = published.commits["first"], published.commits["costlier"]
+    command = (elsewhere, "diff", base, head, "work.Work", *ONE)
+    assert harness(*command).stdout.splitlines()[1] == "how noisy the case is was not measured: `harness noise` does"
+    assert json.loads(harness(*command, "--json").stdout)[0]["noise"] is None
+    (record,) = (elsewhere / ".asv/counts" / head).glob("*/work.Work/100-once/count.json")
+    fingerprint = {**json.loads(record.read_text())["fingerprint"], "libc": "another"}
+    for counts, sentence in [((1, 9), ": this change is none"), ((1000, 1002), "noise 0.2 %, measured in an environ")]:
+        Measured().with_counts("work.Work  turns=100  times=once", fingerprint, counts).write(elsewhere / "benchmarks")
+        assert sentence in harness(*command).stdout.splitlines()[1]
+        assert json.loads(harness(*command, "--json").stdout)[0]["noise"] == spread(counts)
 
 
 def test_equal_commits_give_an_empty_table(published):

@@ -33,7 +33,7 @@ class Shrinking(Workload):
     layouts = 5
 
     def setup(self):
-        self.left = 100_000
+        self.left = 40_000
 
     def work(self):
         self.left -= 100

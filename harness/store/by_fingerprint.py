@@ -86,6 +86,10 @@ class Table:
     def get(self, case: str, fingerprint: Mapping[str, str]) -> float | None:
         return self.figures.get(case, {}).get(key(fingerprint))
 
+    def under(self, case: str) -> list[tuple[Mapping[str, str], float]]:
+        """The figures of a case, each with the facts of its fingerprint."""
+        return [(self.fingerprints[name], figure) for name, figure in self.figures.get(case, {}).items()]
+
     def nearest(self, case: str, fingerprint: Mapping[str, str]) -> tuple[float, Mapping[str, str]] | None:
         """The figure of a case under the fingerprint that differs in the fewest facts, and that fingerprint; None where
         the case has none."""
