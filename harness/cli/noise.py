@@ -1,8 +1,8 @@
-"""Measure how far counts move although nothing that matters changes, for `harness check`.
+"""Measure how far counts move although nothing that matters changes, for whatever judges a change.
 
 Each case of a commit is counted in several memory layouts. The widest change between two of them is its noise, which is
 kept in .asv/noise.json by fingerprint: on another machine, or with another build of torch, it is another one. Without
-it, `check` takes what the class of the benchmark declares.
+it, `check`, `bisect`, `diff` and the pages take what the suite comes with, else what the benchmark's class declares.
 
 Exit status: 0 measured, 1 something could not be counted, 2 wrong arguments.
 """
