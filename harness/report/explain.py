@@ -54,7 +54,8 @@ def explain(options: Options, name: str) -> int:
 def diff(options: Options, base: str, head: str) -> int:
     """Print what moved between two commits, by function, and how noisy the case is. The exit status: 1 as for
     `explain`."""
-    pairs, measured = resolve.between_commits(options.wanted, base, head), resolve.noise(options.wanted)
+    measured = resolve.noise(options.wanted)  # before asv goes to its own folder
+    pairs = resolve.between_commits(options.wanted, base, head)
     _one_case(options, len(pairs))
     answers = []
     for was, is_now in pairs:

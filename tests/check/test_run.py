@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from harness.check.client import CountingProcess
-from harness.check.messages import CaseCounted, CaseFacts, Cases, Job, JobDone, Refused, encode
+from harness.check.messages import WORDS, CaseCounted, CaseFacts, Cases, Job, JobDone, Refused
 from harness.check.run import Options, _Counting
 from harness.check.sides import BASE, HEAD, Side, Subject
 from harness.check.verdicts import Kind, with_reasons
@@ -94,7 +94,7 @@ def test_the_fingerprint_is_what_both_sides_have_in_common(tmp_path):
 
 def started(monkeypatch: pytest.MonkeyPatch, lines: bytes) -> CountingProcess:
     """The client of a process that says its cases, then these bytes, and ends."""
-    said = encode(Cases((CASE,), True)) + lines
+    said = WORDS.encode(Cases((CASE,), True)) + lines
     popen = [sys.executable, "-c", f"import os, sys; sys.stdin.readline(); os.write(1, {said!r})"]
 
     def start(self: LineProcess, python: str, module: str, words: Words) -> None:
@@ -113,7 +113,7 @@ def started(monkeypatch: pytest.MonkeyPatch, lines: bytes) -> CountingProcess:
         (b"not JSON\n", "which is no message"),
         (b'{"kind": "Nothing"}\n', "which is no message"),
         (b"[]\n", "which is no message"),
-        (encode(Cases((), False)), "answered Cases, which was not asked for"),
+        (WORDS.encode(Cases((), False)), "answered Cases, which was not asked for"),
     ],
 )
 def test_what_is_no_answer_is_a_sentence(monkeypatch, lines, sentence):
