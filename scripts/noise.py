@@ -34,7 +34,6 @@ from harness.report import columns
 from harness.store.noise import Measured, spread
 from harness.suite import counting
 from harness.suite.cases import DeclaredWorkload, chosen
-from harness.suite.parameters import case_name
 from harness.suite.selection import all_workloads
 from harness.suite.suites import NAMES
 
@@ -89,12 +88,7 @@ def main() -> None:
 def choose(suite: str, bench: str) -> dict[str, Case]:
     """The cases by name, less those that cannot be counted on this machine."""
     every = list(chosen(all_workloads(SUITE), suite, re.compile(bench)))
-    return {name_of(*case): case for case in every if case[0].refused_here(case[1]) is None}
-
-
-def name_of(workload: type[DeclaredWorkload], params: tuple[Any, ...]) -> str:
-    labels = workload.case(params).parameters
-    return case_name(workload.benchmark(), dict(zip(workload.param_names, labels, strict=True)))
+    return {each.full_name(params): (each, params) for each, params in every if each.refused_here(params) is None}
 
 
 def kept(folder: Path | None, name: str, cases: dict[str, Case], counted: Callable[[dict[str, Case]], Run]) -> Run:

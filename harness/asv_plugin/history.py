@@ -48,15 +48,12 @@ def histories(found: Counted, benchmarks: Any, commits: Sequence[str], measured:
     for (environment, name), by_commit in found.values.items():
         if not name.endswith(protocol.TRACK):
             continue
-        benchmark = benchmarks[name]
+        own, benchmark = name.removesuffix(protocol.TRACK), benchmarks[name]
         texts = list(itertools.product(*benchmark["params"]))
         shown = list(itertools.product(*map(labels, benchmark["params"])))
         for place, (asv_texts, labelled) in enumerate(zip(texts, shown, strict=True)):
             counts = [as_count(by_commit[commit][place]) if commit in by_commit else None for commit in commits]
-            own, parameters = (
-                name.removesuffix(protocol.TRACK),
-                dict(zip(benchmark["param_names"], labelled, strict=True)),
-            )
+            parameters = dict(zip(benchmark["param_names"], labelled, strict=True))
             noise = measured.of(case_name(own, parameters), benchmark.get("noise", 0.0), found.facts[environment])
             made.append(History(environment, own, parameters, asv_texts, counts, noise.part))
     return made

@@ -60,18 +60,18 @@ class Benchmark:
 def repository_of(configuration: Path) -> Repository:
     """The repository whose commits a configuration counts: the clone that it names, or what asv makes of anything else
     (a mirror of an address). Raises StartError, RepositoryError."""
-    try:
-        location = str(Config.load(str(configuration.resolve())).repo)
-    except UserError as error:
-        raise StartError(f"asv does not take {configuration}: {error}") from None
-    clone = configuration.resolve().parent / location
+    clone = configuration.resolve().parent / str(_read(configuration).repo)
     return Repository(clone if clone.is_dir() else AsvProject(configuration).repository)
 
 
 def suite_of(configuration: Path) -> Path:
     """The folder of the suite that a configuration names. Raises StartError."""
+    return configuration.resolve().parent / str(_read(configuration).benchmark_dir)
+
+
+def _read(configuration: Path) -> Config:
     try:
-        return configuration.resolve().parent / str(Config.load(str(configuration.resolve())).benchmark_dir)
+        return Config.load(str(configuration.resolve()))
     except UserError as error:
         raise StartError(f"asv does not take {configuration}: {error}") from None
 

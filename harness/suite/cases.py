@@ -127,6 +127,12 @@ class DeclaredWorkload(inside.Workload, abc.ABC):
         return f"{cls.benchmark()}{protocol.TRACK}({', '.join(map(repr, params))})"
 
     @classmethod
+    def full_name(cls, params: Sequence[Any]) -> str:
+        """What people read the case as: its benchmark, and its parameters by name."""
+        labels = cls.case(params).parameters
+        return parameters.case_name(cls.benchmark(), dict(zip(cls.param_names, labels, strict=True)))
+
+    @classmethod
     def benchmark(cls) -> str:
         """The name asv uses, less `.track_instructions`."""
         return ".".join([*cls.__module__.split(".")[1:], cls.__name__])

@@ -18,7 +18,6 @@ from harness import Compiling, Statements
 from harness.engine.environment import COUNTING_RULES
 from harness.inside.pytorch import adapter
 from harness.store.by_fingerprint import Table
-from harness.suite.parameters import case_name
 from harness.suite.selection import all_workloads, find
 from harness.system import asv_folder
 from tests.conftest import ROOT
@@ -449,12 +448,8 @@ def test_workload_files_are_short_and_every_class_says_why_it_is_there():
 def test_the_suite_comes_with_the_noise_of_its_quick_cases():
     """And of no case that it has no longer. Where this fails, scripts/noise.py measures it (see contributing.md)."""
     shipped = Table.read(SUITE / asv_folder.NOISE, "noise", "")
-    cases = {}
-    for one in workloads():
-        for params in one.choices():
-            labelled = dict(zip(one.param_names, one.case(params).parameters, strict=True))
-            cases[case_name(one.benchmark(), labelled)] = one.suite_of(*params), labelled.get("device")
-    quick = {name for name, (suite, device) in cases.items() if suite == "quick" and device != "cuda"}
+    cases = {one.full_name(params): one.suite_of(*params) for one in workloads() for params in one.choices()}
+    quick = {name for name, suite in cases.items() if suite == "quick" and "  device=cuda" not in name}
     assert len(quick) > 20 and quick <= shipped.figures.keys() <= cases.keys()
     assert str(COUNTING_RULES) in {facts["counting rules"] for facts in shipped.fingerprints.values()}
 
