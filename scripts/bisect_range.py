@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def write_configuration(folder: Path) -> Path:
-    """asv's configuration of this project, for the repository in `folder` and with results of its own."""
+    """asv's configuration of this project, for the repository in `folder` and with results of its own there."""
     text = (ROOT / "asv.pytorch.conf.json").read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("//")]
     configuration = json.loads("\n".join(lines).replace("{conf_dir}", str(ROOT)))

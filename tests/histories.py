@@ -54,10 +54,13 @@ class History:
         return self.commits[subject]
 
 
+_DISPATCH, _TENSOR = "torch/distributed/tensor/_dispatch.py", "torch/distributed/tensor/_api.py"
+_TRANSLATOR, _SPEC = "torch/_dynamo/symbolic_convert.py", "torch/distributed/tensor/_dtensor_spec.py"
 _WRAP = "    def wrap(res: object, spec: OutputSpecType) -> object:\n"
 _STEP = '        """Process exactly one instruction, return False we should exit"""\n'
 _DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportable_experimental\n"
 _A_LITTLE = "        divmod(7, 2)\n"
+_HARDLY_ANYTHING = "        len(())\n"
 _MORE = "        for _ in range(50):\n            pass\n"
 
 
@@ -68,35 +71,15 @@ def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool =
     mended by the next. The others, up to `length` in all, are docs, comments, native files, other subsystems; with
     `all_python` comments and other subsystems only.
     """
-    made = History(folder)
-    for package in pytorch_files.PACKAGES:
-        for place, folders, names in os.walk(site / package):
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            for name in names:
-                path = str(Path(place, name).relative_to(site))
-                if not pytorch_files.belongs_to_binaries(path, None):
-                    (made.folder / path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(site / path, made.folder / path)
-    made.write("aten/src/ATen/native/Add.cpp", "// native\n")
-    made.write("docs/source/index.rst", "PyTorch\n")
-    made.commit("base")
-
-    dispatch, tensor = "torch/distributed/tensor/_dispatch.py", "torch/distributed/tensor/_api.py"
-    translator, spec = "torch/_dynamo/symbolic_convert.py", "torch/distributed/tensor/_dtensor_spec.py"
+    made = _installed_torch(folder, site)
     matter: dict[str, Callable[[], None]] = {
-        "detach costlier": lambda: made.edit(dispatch, lambda t: t.replace(_WRAP, _WRAP + _A_LITTLE)),
-        "broken": lambda: made.edit(spec, lambda t: "import torch._no_such_module\n" + t),
-        "mended": lambda: made.edit(spec, lambda t: t.replace("import torch._no_such_module\n", "")),
-        "tracing costlier": lambda: made.edit(translator, lambda t: t.replace(_STEP, _STEP + _MORE)),
-        "detach cheaper": lambda: made.edit(tensor, lambda t: t.replace(_DISABLED, _DISABLED.partition("\n")[2])),
+        "detach costlier": lambda: made.edit(_DISPATCH, lambda t: t.replace(_WRAP, _WRAP + _A_LITTLE)),
+        "broken": lambda: made.edit(_SPEC, lambda t: "import torch._no_such_module\n" + t),
+        "mended": lambda: made.edit(_SPEC, lambda t: t.replace("import torch._no_such_module\n", "")),
+        "tracing costlier": lambda: made.edit(_TRANSLATOR, lambda t: t.replace(_STEP, _STEP + _MORE)),
+        "detach cheaper": lambda: made.edit(_TENSOR, lambda t: t.replace(_DISABLED, _DISABLED.partition("\n")[2])),
     }
-    others: list[tuple[str, Callable[[], None]]] = [
-        ("docs", lambda: made.edit("docs/source/index.rst", lambda t: t + "more\n")),
-        ("comment", lambda: made.edit(dispatch, lambda t: t + "# more\n")),
-        ("onnx", lambda: made.edit("torch/onnx/__init__.py", lambda t: t + "_LATER = 1\n")),
-        ("native", lambda: made.edit("aten/src/ATen/native/Add.cpp", lambda t: t + "// more\n")),
-        ("optim", lambda: made.edit("torch/optim/sgd.py", lambda t: t + "\n\ndef _later():\n    return 1\n")),
-    ]
+    others = _changes_of_nothing(made)
     others = [other for other in others if other[0] not in ("docs", "native")] if all_python else others
     third = length // 3  # the broken one is where a bisection of the first two thirds may well look
     at = dict(zip((length // 6, third, third + 1, length // 2, length * 5 // 6), matter, strict=True))
@@ -109,6 +92,53 @@ def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool =
             change()
             made.commit(f"{subject} {number}")
     return made
+
+
+def small_steps_history(folder: Path, site: Path, places: tuple[int, int], length: int = 22) -> History:
+    """Commits as those of `torch_history`, of which two matter, at these places: "detach costlier" makes a call of
+    DTensor's `detach` about 0.1 % dearer, "tracing costlier" each of Dynamo's steps."""
+    made = _installed_torch(folder, site)
+    others = _changes_of_nothing(made)
+    for number in range(1, length):
+        if number == places[0]:
+            made.edit(_DISPATCH, lambda t: t.replace(_WRAP, _WRAP + _HARDLY_ANYTHING))
+            made.commit("detach costlier")
+        elif number == places[1]:
+            made.edit(_TRANSLATOR, lambda t: t.replace(_STEP, _STEP + _HARDLY_ANYTHING))
+            made.commit("tracing costlier")
+        else:
+            subject, change = others[number % len(others)]
+            change()
+            made.commit(f"{subject} {number}")
+    return made
+
+
+def _installed_torch(folder: Path, site: Path) -> History:
+    """One commit, "base": the Python of the torch that is installed in `site`, less what a build generates."""
+    made = History(folder)
+    for package in pytorch_files.PACKAGES:
+        for place, folders, names in os.walk(site / package):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in names:
+                path = str(Path(place, name).relative_to(site))
+                if not pytorch_files.belongs_to_binaries(path, None):
+                    (made.folder / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(site / path, made.folder / path)
+    made.write("aten/src/ATen/native/Add.cpp", "// native\n")
+    made.write("docs/source/index.rst", "PyTorch\n")
+    made.commit("base")
+    return made
+
+
+def _changes_of_nothing(made: History) -> list[tuple[str, Callable[[], None]]]:
+    """What repositories are full of and no count should show, by subject; each can be done again and again."""
+    return [
+        ("docs", lambda: made.edit("docs/source/index.rst", lambda t: t + "more\n")),
+        ("comment", lambda: made.edit(_DISPATCH, lambda t: t + "# more\n")),
+        ("onnx", lambda: made.edit("torch/onnx/__init__.py", lambda t: t + "_LATER = 1\n")),
+        ("native", lambda: made.edit("aten/src/ATen/native/Add.cpp", lambda t: t + "// more\n")),
+        ("optim", lambda: made.edit("torch/optim/sgd.py", lambda t: t + "\n\ndef _later():\n    return 1\n")),
+    ]
 
 
 def small_history(folder: Path) -> History:

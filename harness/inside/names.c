@@ -11,6 +11,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "methods.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +45,16 @@ static unsigned place(Py_hash_t hash)
     return (unsigned)((size_t)hash % PLACES);
 }
 
+/* When Python ends, 3.14 and later free what is interned, but for strings that are part of its executable: be one. */
+static void make_static(PyObject *name)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    memcpy(name, Py_None, offsetof(PyObject, ob_type)); /* the reference count of what is never freed */
+    ((PyASCIIObject *)name)->state.interned = SSTATE_INTERNED_IMMORTAL_STATIC;
+    ((PyASCIIObject *)name)->state.statically_allocated = 1;
+#endif
+}
+
 /* Intern a name at a place of its hash, unless it is interned already. -1 on an error. */
 static int intern(const char *text, Py_ssize_t length)
 {
@@ -58,7 +69,10 @@ static int intern(const char *text, Py_ssize_t length)
         memcpy(address, plain, size);
         PyObject *name = Py_NewRef((PyObject *)address); /* for ever: no allocator can take it back */
         PyUnicode_InternInPlace(&name);
-        used[its] += name == (PyObject *)address;
+        if (name == (PyObject *)address) {
+            make_static(name);
+            used[its]++;
+        }
     }
     Py_DECREF(plain);
     return 0;
