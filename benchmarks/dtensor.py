@@ -55,6 +55,7 @@ class Collectives(OnMesh):
     Kept because every change of placement, asked for or not, goes this way."""
 
     calls = 2
+    layouts = 3  # each takes as long as 400 of Detach
 
     def setup(self, device):
         super().setup(device)

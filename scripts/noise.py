@@ -8,7 +8,7 @@ should depend on, as users' servers differ: where the environment and the scratc
 installed, how long torch's version is. A column holds the changes against the first server; the spread of layouts is
 (largest - smallest) / smallest of it and all of them. With `--into` that is kept as the noise of each case in the
 suite's folder, where `harness check`, `harness bisect` and the pages find it. With `--keep` each layout is kept when it
-is counted, and is not counted again: what is interrupted goes on.
+is counted, and is not counted again under the same counting rules: what is interrupted goes on.
 Two runs at once take scratch folders of different names, which is a layout too: give this one a TMPDIR.
 """
 
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine import client
+from harness.engine.environment import COUNTING_RULES
 from harness.errors import CaseSkipped, HarnessError
 from harness.report import columns
 from harness.store.noise import Measured, spread
@@ -92,9 +93,11 @@ def choose(suite: str, bench: str) -> dict[str, Case]:
 
 
 def kept(folder: Path | None, name: str, cases: dict[str, Case], counted: Callable[[dict[str, Case]], Run]) -> Run:
-    """What is kept of this layout, with what of it is still to be counted."""
+    """What is kept of this layout, with what of it is still to be counted: also what other counting rules counted."""
     path = folder / f"{name.replace(' ', '_').replace('/', '')}.json" if folder else None
     run: Run = json.loads(path.read_text()) if path and path.exists() else {"counts": {}, "fingerprints": {}}
+    old = {case for case, facts in run["fingerprints"].items() if facts["counting rules"] != str(COUNTING_RULES)}
+    run = {part: {case: value for case, value in held.items() if case not in old} for part, held in run.items()}
     missing = {case: choice for case, choice in cases.items() if case not in run["counts"]}
     new = counted(missing) if missing else {"failed": {}}
     run = {**{part: run[part] | new.get(part, {}) for part in ("counts", "fingerprints")}, "failed": new["failed"]}
@@ -238,9 +241,10 @@ def change(part: float) -> str:
 
 
 def write(folder: Path, runs: dict[str, Run], failed: Collection[str]) -> None:
-    """Add each case's noise to the file in this folder, under the fingerprint of the first run."""
+    """Add each case's noise to the file in this folder, under the fingerprint of the first run, and take out what was
+    measured under other counting rules."""
     base, *others = runs.values()
-    measured = Measured.read(folder)
+    measured = Measured.read(folder).of_these_rules()
     for case, number in base["counts"].items():
         if case not in failed:
             counts = [number, *(run["counts"][case] for run in others)]

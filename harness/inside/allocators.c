@@ -172,10 +172,15 @@ const char *check_allocators(void)
     return holds && together > BLOCKS / 2 ? NULL : "Python's allocator is not its own, or keeps its blocks in another way";
 }
 
+void renew_heap(void)
+{
+    take_free_pieces();
+}
+
 PyObject *renew_allocators(PyObject *self, PyObject *unused)
 {
     take_arenas();
     take_free_blocks();
-    take_free_pieces();
+    renew_heap();
     Py_RETURN_NONE;
 }

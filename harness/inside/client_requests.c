@@ -145,6 +145,7 @@ static PyObject *call_counted(PyObject *self, PyObject *const *arguments, Py_ssi
     if (PyCapsule_IsValid(work, LOOP)) {
         native_loop *const loop = (native_loop *)PyCapsule_GetPointer(work, LOOP);
         const char *error;
+        counting.renew = renew_heap;
         Py_BEGIN_ALLOW_THREADS /* autograd's engine refuses to be called by who holds it */
         error = loop(calls, &counting);
         Py_END_ALLOW_THREADS

@@ -38,6 +38,7 @@ struct run {
 
 struct counting {
     int by_reading;
+    void (*renew)(void); /* makes the C library's allocator as if new */
     int run; /* the one that is being counted */
     uint64_t started_at;
     struct run runs[RUNS];
@@ -45,6 +46,11 @@ struct counting {
 
 /* A loop that sets up, warms up and counts by itself; NULL, or a sentence of what went wrong. */
 typedef const char *native_loop(long calls, struct counting *counting);
+
+static inline void renew_allocator(struct counting *counting)
+{
+    counting->renew();
+}
 
 static inline void start_counting(struct counting *counting)
 {

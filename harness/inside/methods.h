@@ -25,6 +25,8 @@ const char *check_type_versions(void);
 enum { PAGE = 4096 };
 PyObject *align_arenas(PyObject *self, PyObject *unused);
 PyObject *renew_allocators(PyObject *self, PyObject *unused);
+/* The C library's allocator alone, which takes neither Python nor its lock. */
+void renew_heap(void);
 /* Under valgrind: take all of the program's break, eight megabytes there, so that the heap always grows by maps. A heap
  * that came to the end of it during a count would go on otherwise than before. */
 void leave_break(void);

@@ -42,22 +42,25 @@ static const char *harness_keep(const char *text) {{
     return kept.c_str();
 }}
 """
-# Once to warm up, once counted: the same code. The empty loop has the same shape, and is the overhead.
+# The same code three times: to warm up; for what it keeps from call to call to lie in an allocator that is as if new;
+# and counted. The empty loop has the same shape, and is the overhead.
 _LOOP = """\
 extern "C" const char *{name}(long harness_calls, struct counting *harness_counting) try {{
     torch::set_num_threads({threads});
 #line 1 "setup of statement {number}"
 {setup}
 #line 1 "statement {number}"
-    for (int harness_pass = 0; harness_pass < 2; harness_pass++) {{
-        const long harness_turns = harness_pass == 0 ? {warm_ups} : harness_calls;
+    for (int harness_pass = 0; harness_pass < 3; harness_pass++) {{
+        const long harness_turns = harness_pass == 0 ? {warm_ups} : harness_pass == 1 ? {settling} : harness_calls;
         if (harness_pass == 1)
+            renew_allocator(harness_counting);
+        if (harness_pass == 2)
             start_counting(harness_counting);
         for (long harness_turn = 0; harness_turn < harness_turns; harness_turn++) {{
 #line 1 "statement {number}"
 {stmt}
         }}
-        if (harness_pass == 1)
+        if (harness_pass == 2)
             stop_counting(harness_counting);
     }}
     return nullptr;
@@ -77,6 +80,7 @@ def loop_source(args: TimerArgs, number: int, name: str | None = None) -> str:
         setup=textwrap.indent(args.setup, "    "),
         stmt=textwrap.indent(args.stmt, " " * 12),
         warm_ups=built_files.WARM_UPS,
+        settling=built_files.SETTLING,
     )
 
 

@@ -21,7 +21,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import StartError, SuiteError
@@ -102,6 +102,12 @@ class Table:
 
     def without(self, case: str) -> Table:
         return dataclasses.replace(self, figures={name: held for name, held in self.figures.items() if name != case})
+
+    def under_fingerprints(self, wanted: Callable[[Mapping[str, str]], bool]) -> Table:
+        """Only the figures whose fingerprint is wanted."""
+        known = {name: facts for name, facts in self.fingerprints.items() if wanted(facts)}
+        figures = {case: {name: held[name] for name in held if name in known} for case, held in self.figures.items()}
+        return Table(self.name, known, {case: held for case, held in figures.items() if held})
 
     def with_figure(self, case: str, fingerprint: Mapping[str, str], figure: float) -> Table:
         own = key(fingerprint)

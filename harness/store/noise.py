@@ -70,6 +70,13 @@ class Measured:
         """Write what was measured on this machine into asv's folder. Raises StartError."""
         self.here.write(folder / asv_folder.NOISE)
 
+    def of_these_rules(self) -> Measured:
+        """Less what was measured here under other counting rules: nothing can ask for that any more."""
+        rules = str(COUNTING_RULES)
+        return dataclasses.replace(
+            self, here=self.here.under_fingerprints(lambda it: it.get("counting rules") == rules)
+        )
+
     def of(self, case: str, declared: float, facts: Mapping[str, str]) -> Noise:
         """The case's noise under this fingerprint, or under what is known of it: what was measured under exactly this
         one; else the largest that was measured under a fingerprint like it; else what the case's class declares."""

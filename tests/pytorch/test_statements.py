@@ -36,6 +36,20 @@ FAULTY = """
 from harness import GroupedSetup, GroupedStmts, Statements
 
 X = GroupedSetup("x = torch.ones(4)", "auto x = torch::ones({4});")
+PAST = '''
+    void *pieces[2000];
+    volatile long many = {};
+    for (long number = 0; number < many; number++)
+        pieces[number] = malloc(16 * (number * 37 % 250) + 8);
+    for (long number = 0; number < many; number += 3)
+        free(pieces[number]);
+'''
+ALLOCATES = '''
+    void *volatile aligned = aligned_alloc(64, 3008);
+    void *volatile small = malloc(200);
+    free(aligned);
+    free(small);
+'''
 MANY = GroupedSetup("x = torch.ones(1 << 20)", "auto x = torch::ones({1 << 20});")
 
 
@@ -45,6 +59,8 @@ class Faulty(Statements):
         "right": GroupedStmts("x + 1", "x + 1;", X),
         "wrong": GroupedStmts("nowhere(x)", "nowhere(x);", X),
         "raises": GroupedStmts("x.view(3)", "x.view({3});", X),
+        "allocates": GroupedStmts("1 + 1", ALLOCATES, GroupedSetup("", PAST.format(0))),
+        "allocates after others": GroupedStmts("1 + 1", ALLOCATES, GroupedSetup("", PAST.format(2000))),
         "threads": GroupedStmts("x.add_(1)", "x.add_(1);", MANY, num_threads=(1, 2)),
     }
 """
@@ -138,6 +154,14 @@ def test_a_statement_that_is_wrong_costs_its_own_case_only(suite, server):
         ask("wrong", "Python")
     with pytest.raises(CountError, match="shape '.3.' is invalid"):
         ask("raises", "C++")
+
+
+def test_what_a_cpp_statement_allocates_costs_the_same_whatever_its_setup_left_free(suite, server):
+    one, other = (
+        counting.ask(find(suite, "faulty.Faulty"), (case, "C++", "Eager", "Forward", 1), server)
+        for case in ("allocates", "allocates after others")
+    )
+    assert one.total == other.total > 500
 
 
 @pytest.mark.parametrize("language", ["Python", "C++"])

@@ -448,7 +448,7 @@ def test_workload_files_are_short_and_every_class_says_why_it_is_there():
 def test_the_suite_comes_with_the_noise_of_its_quick_cases():
     """And of no case that it has no longer. Where this fails, scripts/noise.py measures it (see contributing.md)."""
     shipped = Table.read(SUITE / asv_folder.NOISE, "noise", "")
-    cases = {one.full_name(params): one.suite_of(*params) for one in workloads() for params in one.choices()}
+    cases = {one.full_name(params): one.suite_of(*params) for one in all_workloads(SUITE) for params in one.choices()}
     quick = {name for name, suite in cases.items() if suite == "quick" and "  device=cuda" not in name}
     assert len(quick) > 20 and quick <= shipped.figures.keys() <= cases.keys()
     assert str(COUNTING_RULES) in {facts["counting rules"] for facts in shipped.fingerprints.values()}

@@ -12,8 +12,9 @@ from harness.errors import CaseSkipped, CountError
 
 #: In the folder of what was built: the file of each statement, or why it has none.
 OUTCOMES = "outcomes.json"
-#: Calls of a statement before it counts.
+#: Calls of a statement before it counts; of a C++ statement, those after its allocator was made as if new.
 WARM_UPS = 10
+SETTLING = 3
 EMPTY_SYMBOL = "empty_loop"
 
 
