@@ -5,10 +5,11 @@
 
 A/A is a second server that is asked in the opposite order; a layout is a server that differs in something no count
 should depend on, as users' servers differ: where the environment and the scratch folder lie, which packages are
-installed, how long torch's version is. A column holds the changes against the first server; the spread of layouts is
-(largest - smallest) / smallest of it and all of them. With `--into` that is kept as the noise of each case in the
-suite's folder, where `harness check`, `harness bisect` and the pages find it. With `--keep` each layout is kept when it
-is counted, and is not counted again under the same counting rules: what is interrupted goes on.
+installed, how long torch's version is, what else is in torch's Python. A column holds the changes against the first
+server; the spread of layouts is (largest - smallest) / smallest of it and all of them. With `--into` that is kept as
+the noise of each case in the suite's folder, where `harness check`, `harness bisect` and the pages find it. With
+`--keep` each layout is kept when it is counted, and is not counted again under the same counting rules: what is
+interrupted goes on.
 Two runs at once take scratch folders of different names, which is a layout too: give this one a TMPDIR.
 """
 
@@ -198,6 +199,20 @@ def with_longer_version(packages: Path) -> None:
     version.write_text(re.sub(r"(__version__ = ')[^'+]*", r"\g<0>.post20261231", text))
 
 
+def with_another_commit(packages: Path) -> None:
+    """What nobody calls, in modules that are imported first, in the middle and last."""
+    for name in (
+        "torch/_tensor.py",
+        "torch/fx/node.py",
+        "torch/_dynamo/utils.py",
+        "torch/distributed/tensor/_dispatch.py",
+    ):
+        module = packages / name
+        text = module.read_text()
+        module.unlink()
+        module.write_text(f"{text}\n\ndef nobody_calls_this(whatever):\n    return [whatever, 'nothing that counts']\n")
+
+
 LAYOUTS: dict[str, Callable[[dict[str, Case]], Run]] = {
     "padding 40": partial(count, padding=40),
     "padding 120": partial(count, padding=120),
@@ -207,6 +222,7 @@ LAYOUTS: dict[str, Callable[[dict[str, Case]], Run]] = {
     "longer environment": partial(in_environment, as_it_is),
     "one more package": partial(in_environment, with_one_more_package),
     "longer version": partial(in_environment, with_longer_version),
+    "another commit": partial(in_environment, with_another_commit),
 }
 
 

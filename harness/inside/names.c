@@ -5,6 +5,9 @@
  * KiB. Where a name lies is chance, and in a tenth of all cases two names did: that moved dispatch by 0.3 %. So the names
  * in bytecode are interned before Python reads it, each at an address whose lowest bits follow from its hash.
  *
+ * No other string lies where they do: Python's blocks lie at multiples of 16, and these names in the middle between two.
+ * A new string that is asked for, as torch does all the time, so takes no place of theirs: see type_versions.c.
+ *
  * Assumed, in 3.11 to 3.15: marshal writes a short interned string as a letter, its length and its text; a string of
  * ASCII is one piece of memory, in which nothing points into itself.
  */
@@ -17,11 +20,12 @@
 #include <sys/mman.h>
 
 enum {
-    STEP = 16,                /* in bytes, between the places of names: the cache ignores the bits below */
+    STEP = 16,                /* in bytes, between the places of names, and between Python's blocks */
+    OFFSET = STEP / 2,        /* the cache ignores the bits below */
     PLACES = 2048,
     SPAN = STEP * PLACES,     /* in which addresses repeat for the cache */
     SPANS = 8,                /* by turns, so that a name may be as long as: */
-    ROOM = SPANS * STEP,      /* the object that holds it, in bytes; longer ones are few and no attributes */
+    ROOM = SPANS * STEP - OFFSET, /* the object that holds it, in bytes; longer ones are few and no attributes */
     LAYERS = 128,             /* names of one place, at most: there are some fifty thousand names, so 23 on average */
     LAYER = (SPANS + 1) * SPAN, /* one more, into which the last names of the last one reach */
     SHORT_ASCII_INTERNED = 'Z', FLAG_REF = 0x80, /* of marshal */
@@ -65,7 +69,7 @@ static int intern(const char *text, Py_ssize_t length)
     const unsigned its = place(PyObject_Hash(plain));
     const size_t size = sizeof(PyASCIIObject) + (size_t)length + 1;
     if (size <= ROOM && used[its] < LAYERS && region() != NULL) {
-        char *const address = region() + used[its] * LAYER + its % SPANS * SPAN + its * STEP;
+        char *const address = region() + used[its] * LAYER + its % SPANS * SPAN + its * STEP + OFFSET;
         memcpy(address, plain, size);
         PyObject *name = Py_NewRef((PyObject *)address); /* for ever: no allocator can take it back */
         PyUnicode_InternInPlace(&name);
@@ -110,6 +114,7 @@ const char *check_names(void)
     PyObject *const done = bytecode == NULL ? NULL : place_names(NULL, bytecode);
     PyObject *const name = done == NULL ? NULL : PyUnicode_InternFromString("harness_a_name_");
     const int holds = name != NULL && (uintptr_t)name / STEP % PLACES == place(PyObject_Hash(name)) &&
+                      (uintptr_t)name % STEP == OFFSET &&
                       PyUnicode_CompareWithASCIIString(name, "harness_a_name_") == 0;
     Py_XDECREF(bytecode);
     Py_XDECREF(done);

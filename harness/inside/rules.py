@@ -84,6 +84,9 @@ class Rules:
     #: What `preload` finds built, if it can be.
     library: Library | None = None
 
+    #: Functions of extension modules, by their full names, that make objects for ever when they are called.
+    initialisers: tuple[str, ...] = ()
+
     def environment(self) -> dict[str, str]:
         """Variables that the server's environment must have besides the harness's own."""
         return {}

@@ -11,46 +11,27 @@ way to a stage concerns only those that need it.
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import gc
-import hashlib
 import importlib
-import io
-import itertools
 import json
 import os
 import platform
 import random
-import re
 import site
 import socket
 import sys
-import tempfile
-import time
 import traceback
-from collections.abc import Iterator
-from importlib import _bootstrap_external
 from typing import Any, NoReturn
 
 from harness import protocol
 from harness.errors import HarnessError, StartError
-from harness.inside import counters, rules, worker
-
-_MAPS = "/proc/self/maps"
-_QUALIFIED: Any = type.__dict__["__qualname__"]
+from harness.inside import counters, repeatable, rules, worker
 
 
 def main() -> None:
     reports = socket.socket(fileno=protocol.REPORTS)
-    os.urandom = _RepeatedBytes()
-    random.Random = _RepeatingRandom  # type: ignore[assignment,misc]
-    # Two modules have taken their own: the names of temporary files and folders become keys of tables too, and numpy
-    # chooses its seed by `secrets`.
-    tempfile._Random = _RepeatingRandom  # type: ignore[attr-defined]
-    random._urandom = os.urandom  # type: ignore[attr-defined]
-    random.seed(0)
-    _repeat_the_clock()
+    repeatable.repeat_chance()
+    repeatable.repeat_the_clock()
     step = "import what it needs"
     try:
         with open(protocol.SERVER_CONFIGURATION) as file:
@@ -59,9 +40,9 @@ def main() -> None:
         _check(client_requests)
         client_requests.align_arenas()
         client_requests.place_context_variables()
-        _keep_names(configuration["site"])
-        _read_bytecode(configuration["site"], configuration["bytecode"])
-        _place_names(client_requests)
+        repeatable.keep_names(configuration["site"])
+        repeatable.read_bytecode(configuration["site"], configuration["bytecode"])
+        repeatable.place_names(client_requests)
         site.addsitedir(configuration["site"])
         kind, readable = counters.COUNTERS[configuration["counter"]]
         client_requests.go_simulated()  # what it asks valgrind, valgrind must see
@@ -72,13 +53,16 @@ def main() -> None:
         suite_rules = rules.load(configuration["rules"])
         stages = _Stages(client_requests, reports, tool)
         stages.stay(protocol.BARE, rules.Rules())
-        with _mapped_files_without_folders():
+        repeatable.renew_for_extensions(client_requests, suite_rules.initialisers)
+        repeatable.renew(client_requests)
+        with repeatable.mapped_files_without_folders():
             suite_rules.preload()
         stages.go_on_native()
-        _spread_type_versions(client_requests)
+        repeatable.spread_type_versions(client_requests)
         stages.stay(protocol.IMPORTED, suite_rules)
         step = "rehearse"
-        with _mapped_files_without_folders():
+        repeatable.renew(client_requests)
+        with repeatable.mapped_files_without_folders():
             suite_rules.rehearse()
         stages.go_on_native()
     except HarnessError as error:
@@ -135,7 +119,9 @@ class _Stages:
         if request is None:
             os._exit(0)
         gc.enable()
-        worker.live(request, self._reports, self._tool, suite_rules, worker.Process(self._client_requests, _types))
+        worker.live(
+            request, self._reports, self._tool, suite_rules, worker.Process(self._client_requests, repeatable.types)
+        )
 
     def _versions(self, suite_rules: rules.Rules) -> dict[str, str]:
         lack = self._client_requests.native_lack()
@@ -167,131 +153,6 @@ def _check(client_requests: Any) -> None:
             f"CPython {platform.python_version()} is not built as counting assumes: {wrong}; use another build of it, "
             "such as your distribution's"
         ) from None
-
-
-def _keep_names(folder: str) -> None:
-    """What lies in `folder` are links, with the same names in every run. Whoever asks where a path there leads is told
-    that it is real: inspect does for every module and keeps the answers in a dict, which moved counts by 0.1 % between
-    environments in different places."""
-    real = os.path.realpath
-
-    def realpath(path: Any, *arguments: Any, **keywords: Any) -> Any:
-        name = os.path.abspath(path)
-        within = isinstance(name, str) and name.startswith(f"{folder}/")
-        return name if within else real(path, *arguments, **keywords)
-
-    os.path.realpath = realpath  # type: ignore[assignment]
-
-
-def _read_bytecode(site: str, bytecode: str) -> None:
-    """Modules in `site` have their bytecode in the folder `bytecode`, under the same names. What lies beside their
-    sources follows from how and where they were installed, and moved counts by 0.01 to 0.2 %."""
-    beside = _bootstrap_external.cache_from_source
-
-    def cache_from_source(path: Any, *arguments: Any, **keywords: Any) -> Any:
-        within = path.startswith(f"{site}/")
-        return f"{bytecode}{path[len(site) :]}c" if within else beside(path, *arguments, **keywords)
-
-    _bootstrap_external.cache_from_source = cache_from_source
-
-
-def _place_names(client_requests: Any) -> None:
-    """Names in bytecode are interned before Python reads it, at addresses that follow from what they say."""
-    read = _bootstrap_external.FileLoader.get_data
-
-    def get_data(loader: Any, path: str) -> bytes:
-        data: bytes = read(loader, path)
-        if path.endswith(".pyc"):
-            client_requests.place_names(data)
-        return data
-
-    _bootstrap_external.FileLoader.get_data = get_data  # type: ignore[method-assign, assignment]
-
-
-@contextlib.contextmanager
-def _mapped_files_without_folders() -> Iterator[None]:
-    """Who opens /proc/self/maps meanwhile reads the names of the libraries, a line each, without their folders.
-
-    torch searches it for a library's name while it is imported. The file holds the real paths of the environment and of
-    valgrind's tool: how large a piece of the heap it filled followed from where the user had put them, and so did all
-    that was allocated after it. That moved counts by up to 0.2 %.
-    """
-    real = builtins.open
-    # One buffer, always as large: also what is made while reading must not depend on the paths.
-    buffer = bytearray(1 << 22)
-
-    def libraries() -> io.StringIO:
-        size = 0
-        with real(_MAPS, "rb", buffering=0) as maps, memoryview(buffer) as view:
-            while count := maps.readinto(view[size:]):
-                size += count
-        names = dict.fromkeys(re.findall(rb"/([^/\n]*\.so[^/\n]*)\n", buffer))
-        return io.StringIO("".join(f"{os.fsdecode(name)}\n" for name in names))
-
-    def opened(file: Any, *arguments: Any, **keywords: Any) -> Any:
-        return libraries() if file == _MAPS else real(file, *arguments, **keywords)
-
-    builtins.open = opened
-    try:
-        yield
-    finally:
-        builtins.open = real
-
-
-def _repeat_the_clock() -> None:
-    """Let the clocks that measure tick once a call, the same in every worker.
-
-    Compilers note how long their phases take; the arithmetic on large or small durations, and their storage, moved
-    counts by 0.001 %. time.monotonic, by which programs wait, stays.
-    """
-    time.time_ns = itertools.count(1_700_000_000_000_000_000, 1_000_000).__next__
-    time.time = itertools.count(1_700_000_000.0, 0.001).__next__
-    time.perf_counter_ns = itertools.count(100_000_000_000, 1_000_000).__next__
-    time.perf_counter = itertools.count(100.0, 0.001).__next__
-
-
-def _types() -> tuple[type, ...]:
-    """Every type that there is, bases first."""
-    types: dict[type, None] = {}
-    waiting: list[type] = [object]
-    while waiting:
-        known = waiting.pop(0)
-        if known not in types:
-            types[known] = None
-            waiting += type.__subclasses__(known)
-    return tuple(types)
-
-
-def _spread_type_versions(client_requests: Any) -> None:
-    """Which attributes take each other's place in Python's cache follows from the types' names and no longer from what
-    else was imported. It moved what compiles by up to 0.2 %."""
-    types = sorted(_types(), key=_full_name)
-    client_requests.spread_type_versions(tuple(types), tuple(map(_full_name, types)))
-
-
-def _full_name(each: type) -> str:
-    """Where a type lies, without asking a metaclass of it."""
-    return f"{each.__dict__.get('__module__')}.{_QUALIFIED.__get__(each)}"
-
-
-class _RepeatedBytes:
-    """Stands in for os.urandom: the same bytes in every server. torch makes names of uuids while it is imported, and
-    where a name lies in a hash table decides what finding it costs."""
-
-    def __init__(self) -> None:
-        self._calls = 0
-
-    def __call__(self, size: int) -> bytes:
-        self._calls += 1
-        return hashlib.shake_128(str(self._calls).encode()).digest(size)
-
-
-class _RepeatingRandom(random.Random):
-    """A generator that, left to choose its own seed, always chooses the same. sympy keeps one, shuffles with it which
-    assumption it asks first, and so moved the count of a compiled call by 0.3 % from server to server."""
-
-    def __init__(self, seed: Any = None) -> None:
-        super().__init__(0 if seed is None else seed)
 
 
 def give_up(reports: socket.socket, sentence: str, details: str) -> NoReturn:

@@ -29,7 +29,7 @@ _ADDRESS = re.compile(r"(\?\?\?:)?0x[0-9a-fA-F]+|\?\?\?")
 _CLONE = re.compile(r"( \[clone [^]]*\])+$|(\.(isra|part|constprop|cold|lto_priv|localalias)(\.\d+)*)+$")
 _UUID = re.compile(r"_?[0-9a-f]{8}([_-][0-9a-f]{4}){3}[_-][0-9a-f]{12}")
 #: The folders of a scratch folder (sandbox.py) that hold what was made for one run.
-_SCRATCH = re.compile(r".*/harness-\d+-\d\d/(site|work|built)/(.*)")
+_SCRATCH = re.compile(r".*/harness-\d+-\d\d(?:-X*)?/(site|work|built)/(.*)")
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/(.*)")
 _STANDARD_LIBRARY = re.compile(r".*/lib/python3\.\d+/(.*)")
 

@@ -33,7 +33,7 @@ def test_functions_of_machine_code(written, name):
         ("/env/lib/python3.11/lib-dynload/_pickle.cpython-311-x86_64-linux-gnu.so", "_pickle"),
         ("/env/numpy.libs/libgfortran-040039e1.so.5.0.0", "libgfortran"),
         ("/tmp/harness-0-00/work/Add1-1/inductor/ab/cabxyz.so", symbols.GENERATED),
-        ("/tmp/harness-1000-03/built/benchmarks.operators.Empty/loops/loops.so", symbols.GENERATED),
+        ("/tmp/harness-1000-03-XXXXX/built/benchmarks.operators.Empty/loops/loops.so", symbols.GENERATED),
         ("/home/a/.cache/torch-instruction-suite/cpp-07e0df58a16c3bbd.so", symbols.GENERATED),
         ("/tmp/harness-0-00/site/_client_requests.so", "_client_requests"),
         ("???", symbols.UNMAPPED),
@@ -46,7 +46,7 @@ def test_libraries(path, name):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/tmp/harness-0-00/site/torch/_ops.py", "torch/_ops.py"),
+        ("/tmp/harness-0-00-XXXX/site/torch/_ops.py", "torch/_ops.py"),
         ("/env/lib/python3.11/site-packages/sympy/core/add.py", "sympy/core/add.py"),
         ("/opt/a/lib/python3.11/functools.py", "python/functools.py"),
         ("<frozen importlib._bootstrap>", "python/importlib/_bootstrap.py"),

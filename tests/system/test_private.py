@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from harness import protocol
-from harness.engine import client, valgrind, valgrind_tools
+from harness.engine import client, sandbox, valgrind, valgrind_tools
 from harness.engine.sandbox import Sandbox
 from harness.errors import CountError, OverlayError, StartError
 from harness.inside.definitions import TimerArgs
@@ -69,7 +69,7 @@ def plant(statement: str, *arguments: object) -> None:
 
 
 def first_slot(base: Path, ending: str = "") -> Path:
-    return base / f"harness-{os.getuid()}-00{ending}"
+    return sandbox.slot(base, 0).with_suffix(ending)
 
 
 def snapshot(folder: Path) -> list[tuple[str, int, int]]:
@@ -98,16 +98,16 @@ def test_what_another_user_made_beforehand_is_passed_over(temporary, tmp_path, p
     (tmp_path / "victim").mkdir()
     plant(planted, first_slot(temporary), first_slot(temporary, ".lock"), tmp_path / "victim")
     before = snapshot(temporary)
-    with Sandbox.make() as sandbox:
-        assert sandbox.root.name == f"harness-{os.getuid()}-01"
-        facts = os.lstat(sandbox.root)
+    with Sandbox.make() as made:
+        assert made.root == sandbox.slot(temporary, 1)
+        facts = os.lstat(made.root)
         assert facts.st_uid == os.getuid() and facts.st_mode & 0o777 == 0o700
     assert snapshot(temporary) == before and list((tmp_path / "victim").iterdir()) == []
 
 
 @as_root
 def test_where_every_slot_is_taken_it_says_so(temporary):
-    plant("[os.mkdir(f'{a[0]}/harness-0-{slot:02}') for slot in range(100)]", temporary)
+    plant("[os.mkdir(path) for path in a]", *(sandbox.slot(temporary, number) for number in range(100)))
     with pytest.raises(StartError, match=r"all 100 names .* are taken: .*did another user .*TMPDIR"), Sandbox.make():
         pass
 
@@ -116,8 +116,8 @@ def test_a_link_of_ones_own_is_not_followed_either(tmp_path):
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim/file").write_text("")
     first_slot(tmp_path / "tmp").symlink_to(tmp_path / "victim")
-    with Sandbox.make() as sandbox:
-        assert sandbox.root.name.endswith("-01")
+    with Sandbox.make() as made:
+        assert made.root == sandbox.slot(tmp_path / "tmp", 1)
     first_slot(tmp_path / "tmp").unlink()
     assert (tmp_path / "victim/file").exists()
 

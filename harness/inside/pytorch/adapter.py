@@ -313,6 +313,7 @@ class TorchRules(Rules):
     regions = {"work": WorkRegion, "compile": CompileRegion}
     packages = ("torch", "numpy", "triton")
     library = LIBRARY
+    initialisers = ("torch._C._initExtension",)
     #: What the imported torch lacks, as the server found it; workers inherit it.
     lacks = internals.Lacks()
     _rehearsed: tuple[str, ...] = ()
