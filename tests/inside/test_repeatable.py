@@ -71,7 +71,10 @@ def recorder(monkeypatch):
 def test_an_extension_module_and_what_it_makes_later_begin_in_new_memory(recorder, tmp_path, monkeypatch):
     extension.add(tmp_path, with_valgrind=False)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "_client_requests", raising=False)
+    (tmp_path / "made_of_python.py").write_text("")
+    for name in ("_client_requests", "made_of_python"):
+        monkeypatch.setitem(sys.modules, name, sys)  # so that it is as it was at the end
+        del sys.modules[name]
     repeatable.renew_for_extensions(recorder, ("_client_requests.native_lack", "_client_requests.nothing", "os.getpid"))
     module = importlib.import_module("_client_requests")
     assert recorder.done == ["new memory"] * 2
@@ -79,6 +82,5 @@ def test_an_extension_module_and_what_it_makes_later_begin_in_new_memory(recorde
     assert recorder.done == ["new memory"] * 2
     module.native_lack()
     assert recorder.done == ["new memory"] * 4
-    (tmp_path / "plain.py").write_text("")
-    importlib.import_module("plain")
+    importlib.import_module("made_of_python")
     assert os.getpid() and recorder.done == ["new memory"] * 4
