@@ -60,7 +60,6 @@ _WRAP = "    def wrap(res: object, spec: OutputSpecType) -> object:\n"
 _STEP = '        """Process exactly one instruction, return False we should exit"""\n'
 _DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportable_experimental\n"
 _A_LITTLE = "        divmod(7, 2)\n"
-_HARDLY_ANYTHING = "        len(())\n"
 _MORE = "        for _ in range(50):\n            pass\n"
 
 
@@ -87,25 +86,6 @@ def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool =
         if number in at:
             matter[at[number]]()
             made.commit(at[number])
-        else:
-            subject, change = others[number % len(others)]
-            change()
-            made.commit(f"{subject} {number}")
-    return made
-
-
-def small_steps_history(folder: Path, site: Path, places: tuple[int, int], length: int = 22) -> History:
-    """Commits as those of `torch_history`, of which two matter, at these places: "detach costlier" makes a call of
-    DTensor's `detach` about 0.1 % dearer, "tracing costlier" each of Dynamo's steps."""
-    made = _installed_torch(folder, site)
-    others = _changes_of_nothing(made)
-    for number in range(1, length):
-        if number == places[0]:
-            made.edit(_DISPATCH, lambda t: t.replace(_WRAP, _WRAP + _HARDLY_ANYTHING))
-            made.commit("detach costlier")
-        elif number == places[1]:
-            made.edit(_TRANSLATOR, lambda t: t.replace(_STEP, _STEP + _HARDLY_ANYTHING))
-            made.commit("tracing costlier")
         else:
             subject, change = others[number % len(others)]
             change()

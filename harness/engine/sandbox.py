@@ -197,12 +197,14 @@ def _installs_us(entry: Path) -> bool:
 
 
 def slot(base: Path, number: int) -> Path:
-    """Its name is made longer until the path is as long as others: how much memory each object takes that holds a path
-    moved what compiles by 0.1 %. With X, which a search for a part of a path passes over fastest: Python looks for
-    "importlib" in the path of who warns, at 0.8 % of `dtensor.Random` where zeros follow."""
+    """The path of a scratch folder in `base`, filled up until it is as long as others: how much memory objects take
+    that hold a path moved what compiles by 0.1 %.
+
+    It is filled with X, which a search for a part of a path passes over fastest: Python looks for "importlib" in the
+    path of who warns, at 0.8 % of `dtensor.Random` where zeros follow.
+    """
     path = f"{base / f'harness-{os.getuid()}-{number:02}'}-"
-    steps = -(-len(os.fsencode(path)) // _PATH_BYTES)
-    return Path(path + "X" * (steps * _PATH_BYTES - len(os.fsencode(path))))
+    return Path(path + "X" * (-len(os.fsencode(path)) % _PATH_BYTES))
 
 
 def _take_slot(stack: contextlib.ExitStack) -> Path:
