@@ -61,6 +61,8 @@ _STEP = '        """Process exactly one instruction, return False we should exit
 _DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportable_experimental\n"
 _A_LITTLE = "        divmod(7, 2)\n"
 _MORE = "        for _ in range(50):\n            pass\n"
+_HARDLY_ANYTHING = "        len\n"
+_A_LITTLE_PER_STEP = "        for _ in range(15):\n            pass\n"
 
 
 def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool = False) -> History:
@@ -86,6 +88,25 @@ def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool =
         if number in at:
             matter[at[number]]()
             made.commit(at[number])
+        else:
+            subject, change = others[number % len(others)]
+            change()
+            made.commit(f"{subject} {number}")
+    return made
+
+
+def small_steps_history(folder: Path, site: Path, places: tuple[int, int], length: int = 23) -> History:
+    """Commits as those of `torch_history`, of which two matter, at these places: "detach costlier" makes
+    `dtensor.Detach` about 0.1 % dearer, "tracing costlier" `aotdispatcher.AOTDispatcher(False, False)`."""
+    made = _installed_torch(folder, site)
+    others = _changes_of_nothing(made)
+    for number in range(1, length):
+        if number == places[0]:
+            made.edit(_DISPATCH, lambda t: t.replace(_WRAP, _WRAP + _HARDLY_ANYTHING))
+            made.commit("detach costlier")
+        elif number == places[1]:
+            made.edit(_TRANSLATOR, lambda t: t.replace(_STEP, _STEP + _A_LITTLE_PER_STEP))
+            made.commit("tracing costlier")
         else:
             subject, change = others[number % len(others)]
             change()
