@@ -62,7 +62,7 @@ _DISABLED = "    @torch._disable_dynamo\n    @mark_subclass_constructor_exportab
 _A_LITTLE = "        divmod(7, 2)\n"
 _MORE = "        for _ in range(50):\n            pass\n"
 _HARDLY_ANYTHING = "        len\n"
-_A_LITTLE_PER_STEP = "        for _ in range(15):\n            pass\n"
+_A_LITTLE_PER_STEP = "        for _ in range(10):\n            pass\n"
 
 
 def torch_history(folder: Path, site: Path, length: int = 18, all_python: bool = False) -> History:

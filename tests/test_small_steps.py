@@ -56,4 +56,4 @@ def test_two_commits_of_its_history_change_what_runs(tmp_path):
 
     assert list(history.commits).index("detach costlier") == 5 and added("detach costlier") == ["len"]
     assert list(history.commits).index("tracing costlier") == 2
-    assert added("tracing costlier") == ["for _ in range(15):", "pass"]
+    assert added("tracing costlier") == ["for _ in range(10):", "pass"]
