@@ -157,6 +157,19 @@ def what_it_cost() -> str:
     )
 
 
+def counts() -> str:
+    """Every count of the quick suite, for other machines to meet."""
+    newest = {f"{each.case[0]}({', '.join(each.case[1])})": each for each in costs.newest(ASV, "callgrind")}
+    cases = [case for case in listed() if suites.holds("quick", case["suite"])]
+    quick = [case["name"] for case in cases if "cuda" not in case["parameters"].values()]
+    missing = [name for name in quick if name not in newest]
+    if missing:
+        raise HarnessError(f"not kept are {', '.join(missing)}: count the quick suite with `make bench`")
+    rows = [f"| `{name}` | {newest[name].record['instructions per call']:,.2f} |" for name in quick]
+    head = ["| case | instructions a call |", "| --- | ---: |"]
+    return "\n".join([*head, *rows, "", conditions(newest[name] for name in quick)])
+
+
 def rates() -> str:
     """How many instructions each counter counts in a second."""
     rows, used = [], []
@@ -261,6 +274,7 @@ def _harness(*words: str) -> str:
 FIGURES: dict[str, Callable[[], str]] = {
     "beside-pytorch": beside_pytorch,
     "costs": what_it_cost,
+    "counts": counts,
     "first-count": first_count,
     "phases": phases,
     "rates": rates,

@@ -336,7 +336,10 @@ def test_a_figure_says_what_it_was_counted_with(tmp_path, monkeypatch):
     told = rf"\*Commit 0123456789, counted \d{{4}}-\d\d-\d\d on \d+ cores, .+; {versions}"
     assert re.search(told, text)
     assert "loops.AddLoop" in text
+    assert "\n| `dtensor.Detach(cpu)` | 5,300,000.00 |\n\n*Commit 0123456789" in figures.counts()
     cases[0]["name"] = "dtensor.Detach(meta)"
+    with pytest.raises(HarnessError, match=re.escape("not kept are dtensor.Detach(meta)")):
+        figures.counts()
     with pytest.raises(HarnessError, match="no whole suite is kept"):
         figures.what_it_cost()
     assert "| `callgrind` | 2 | 1,001 million |" in figures.rates()
